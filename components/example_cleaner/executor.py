@@ -55,11 +55,7 @@ def run(
     source, target = Examples(Path(examples)), Path(cleaned_examples)
     properties = dict(examples_metadata or {})
     read = parsing.parse(rules, label)
-    for name, share in (("max_quarantined", max_quarantined), ("max_changed", max_changed)):
-        if not 0 <= share <= 1:
-            raise ConfigError(f"{name}: expected a share from 0 to 1, received {share}")
-    if payloads.of(properties) != payloads.TF_EXAMPLE:
-        raise ConfigError("examples: expected tf.Examples: rules clean columns, which tf.SequenceExamples have not")
+    _check(properties, max_quarantined=max_quarantined, max_changed=max_changed)
     splits = source.included(properties)
     train = list(train_splits) or ["train"]
     source.require_splits(train)
@@ -81,9 +77,19 @@ def run(
         if problem:
             logger.error("what was changed and dropped is in %s", quarantine)
             raise problem
-        plan.cleaning.write(DataCleaning(Path(cleaning)).path)
+        looked_up = references.learned(read, plan.references)
+        plan.cleaning.with_learned(looked_up).write(DataCleaning(Path(cleaning)).path)
         counts.show(rows=counted.rows.total(), **{"dropped rows": counted.dropped.total()})
     return _result(properties, splits, counted, DataCleaning(Path(cleaning)))
+
+
+def _check(properties: Mapping[str, Property], **shares: float) -> None:
+    """Raises a ConfigError for shares that are none, and for examples without columns."""
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{name}: expected a share from 0 to 1, received {share}")
+    if payloads.of(properties) != payloads.TF_EXAMPLE:
+        raise ConfigError("examples: expected tf.Examples: rules clean columns, which tf.SequenceExamples have not")
 
 
 def _shards(source: Examples, splits: Sequence[str]) -> list[Shard]:

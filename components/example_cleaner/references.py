@@ -27,20 +27,40 @@ def fetch(rules: Sequence[Rule], scratch: Path) -> Mapping[int, Path]:
     }
 
 
+def values(path: Path) -> frozenset[bytes]:
+    """Returns the values of a file that `fetch` has written."""
+    return frozenset(_read(path))
+
+
+def learned(rules: Sequence[Rule], files: Mapping[int, Path]) -> dict[int, dict[str, list[str]]]:
+    """Returns the values that servers look up, sorted, by the rules' places and columns."""
+    return {
+        index: {rules[index].columns[0]: [value.decode() for value in _read(path)]}
+        for index, path in files.items()
+        if rules[index].needs_learned
+    }
+
+
+def _read(path: Path) -> list[bytes]:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+        found: list[bytes] = reader.get_batch(0).column(0).to_pylist()
+    return found
+
+
 def _write(rule: Reference, target: Path) -> Path:
-    key = rule.key or rule.columns[0]
     file = str(packages.resolve(rule.file)) if packages.is_inside(rule.file) else rule.file
     with object_stores.reading(file) as path:
-        values = _values(rule, path, key)
+        found = _values(rule, path)
     with atomic.replacing(target) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-        batch = pa.RecordBatch.from_arrays([values], ["value"])
+        batch = pa.RecordBatch.from_arrays([found], ["value"])
         with pa.ipc.new_file(sink, batch.schema) as writer:
             writer.write_batch(batch)
     return target
 
 
-def _values(rule: Reference, path: Path, key: str) -> pa.Array:
-    where = f"rule {rule.name!r}: {path}"
+def _values(rule: Reference, path: Path) -> pa.Array:
+    key = rule.key_column
+    where = f"rule {rule.name!r}: {rule.file}"
     try:
         if path.suffix == ".parquet":
             names = pyarrow.parquet.read_schema(path).names
@@ -54,8 +74,11 @@ def _values(rule: Reference, path: Path, key: str) -> pa.Array:
         raise DataError(f"{where}: expected a CSV or a Parquet file: {error}") from None
     if table is None:
         raise DataError(f"{where} has no column {key!r}; {did_you_mean(key, names)}")
-    column = table[key].combine_chunks()
-    values = pc.drop_null(pc.unique(column.cast(pa.large_string()))).cast(pa.large_binary())
-    if not len(values):
+    try:
+        found = pc.drop_null(pc.unique(table[key].combine_chunks().cast(pa.large_string()))).cast(pa.large_binary())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        kind = table.schema.field(key).type
+        raise DataError(f"{where}: the column {key!r} is of type {kind}: expected text or whole numbers") from None
+    if not len(found):
         raise DataError(f"{where}: the column {key!r} has no value: expected at least one")
-    return values.take(pc.array_sort_indices(values))
+    return found.take(pc.array_sort_indices(found))

@@ -4,7 +4,6 @@ A shard is a file of a split. What a rule needs to know of other shards, a pass 
 duplicates, which values come before it, what a file of references holds.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.components.example_cleaner import partitions
+from penstock.components.example_cleaner import partitions, references
+from penstock.core.cleaning import texts
 from penstock.core.cleaning.cleaning import Cleaning
 from penstock.core.cleaning.rows import Mask, Numbers, Rows
 from penstock.core.cleaning.rules import Duplicates, Missing, Reference, Type
@@ -96,6 +96,7 @@ class Application:
         self._shard = shard
         self._carried: dict[int, dict[str, pa.Scalar]] = {}
         self._duplicates: dict[int, Numbers] = {}
+        self._references: dict[int, frozenset[bytes]] = {}
 
     def apply(self, index: int, rows: Rows) -> None:
         """Applies one rule."""
@@ -108,7 +109,10 @@ class Application:
             case Missing(action="previous") as rule:
                 self._fill_from_before(index, rule, rows)
             case Reference() as rule:
-                self._refer(index, rule, rows)
+                if index not in self._references:
+                    self._references[index] = references.values(self._plan.references[index])
+                texts.reference(rule, rows, self._references[index])
+                rows.complete(rule.flags)
             case _:
                 self._plan.cleaning.apply(index, rows)
 
@@ -129,18 +133,6 @@ class Application:
             if new is not None:
                 rows.fill_each(column, nothing, new, FILLED)
 
-    def _refer(self, index: int, rule: Reference, rows: Rows) -> None:
-        known = _reference(self._plan.references[index])
-        (column,) = rule.columns
-        values = rows.values(column)
-        if not len(values.rows):
-            rows.complete(rule.flags)
-            return
-        texts = values.flat if rows.type(column) == "text" else values.flat.cast(pa.large_string())
-        bad: Mask = ~pc.is_in(texts.cast(pa.large_binary()), value_set=known).to_numpy(zero_copy_only=False)
-        rows.refuse(column, values, bad, rule.otherwise)
-        rows.complete(rule.flags)
-
 
 def last_values(rows: Rows, column: str, nothing: Mask, before: pa.Scalar | None) -> pa.Array | None:
     """Returns for each row without a value the last one before it, null where there is none; None for all."""
@@ -153,9 +145,3 @@ def last_values(rows: Rows, column: str, nothing: Mask, before: pa.Scalar | None
     values = rows.single(column)
     found = values.take(pa.array(last, mask=last < 0))
     return found if before is None else pc.fill_null(found, before.cast(found.type))
-
-
-@functools.lru_cache(maxsize=4)
-def _reference(path: Path) -> pa.Array:
-    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
-        return reader.get_batch(0).column(0)

@@ -3,10 +3,8 @@
 from dataclasses import dataclass, field
 
 from penstock.components.example_cleaner.shards import Shard
-from penstock.core.cleaning.rules import Type
+from penstock.core.cleaning.rules import TYPE_WORDS, Type
 from penstock.core.errors import DataError
-
-_WORDS: dict[Type, str] = {"integer": "whole numbers", "float": "numbers", "text": "text"}
 
 
 @dataclass
@@ -20,7 +18,8 @@ class Survey:
         known = self.types.get(name)
         if known and kind and known != kind:
             raise DataError(
-                f"column {name!r} holds {_WORDS[known]} in some examples, {_WORDS[kind]} in others: expected one type"
+                f"column {name!r} holds {TYPE_WORDS[known]} in some examples, {TYPE_WORDS[kind]} in others: "
+                "expected one type"
             )
         self.types[name] = known or kind
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow as pa
 from penstock.core.arguments import check_list, check_object
 from penstock.core.cleaning import fitting, parsing, steps
 from penstock.core.cleaning.rows import Rows
-from penstock.core.cleaning.rules import Convert, Missing, Rule, Type
+from penstock.core.cleaning.rules import Convert, Missing, Reference, Rule, Type
 from penstock.core.cleaning.steps import Step
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import atomic, documents
@@ -91,9 +91,13 @@ class Cleaning:
         return [self.rules[index] for index in self.served]
 
     def write(self, path: Path) -> None:
-        """Writes the rules as JSON, the same for the same rules; beside each what a server does with it."""
+        """Writes the rules as JSON, the same for the same rules; beside each what a server does with it.
+
+        It is all that a server needs: of a file of references it has the values, and no more than the name.
+        """
         rules = [
             parsing.to_json(step.rule)
+            | ({"file": PurePath(step.rule.file).name} if isinstance(step.rule, Reference) else {})
             | ({"learned": dict(step.learned)} if step.learned else {})
             | {"serving": step.rule.not_at_serving or "applied"}
             for step in self.steps
@@ -112,8 +116,7 @@ class Cleaning:
             listed = [check_object("rule", item) for item in check_list("rules", values["rules"])]
             rules = parsing.rules([_rule(item) for item in listed])
             pairs = list(zip(rules, listed, strict=True))
-            learning = [(rule, item) for rule, item in pairs if rule.learns and rule.at_serving]
-            without = next((rule for rule, item in learning if "learned" not in item), None)
+            without = next((rule for rule, item in pairs if rule.needs_learned and "learned" not in item), None)
             if without:
                 raise ConfigError(f"expected what was learned for {without.name!r}")
             return cls(tuple(Step(rule, item.get("learned", {})) for rule, item in pairs), values["types"])

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
 from penstock.core.arguments import check_list, check_object, check_string, check_strings
-from penstock.core.cleaning.expressions import Expression
+from penstock.core.cleaning import contradictions, patterns
+from penstock.core.cleaning.expressions import kinds
+from penstock.core.cleaning.expressions.syntax import Expression
 from penstock.core.cleaning.rules import (
     KINDS,
     Check,
@@ -45,8 +46,8 @@ def parse(text: str, label: str = "") -> tuple[Rule, ...]:
 def rules(values: Sequence[Any], label: str = "") -> tuple[Rule, ...]:
     """Reads rules, objects with the key `rule` and the keys of that rule; names those that have no name.
 
-    `label` is not filled, as what a model learns from is not made up. Nor is a column made of it that marks rows: the
-    model would learn from that what it has to tell, and no request has it.
+    `label` is not filled, as what a model learns from is not made up. Nor is a column made of it that marks rows, or
+    another one changed by it: the model would learn from that what it has to tell, and no request has it.
     """
     if not values:
         raise ConfigError("rules: expected at least one rule, received none")
@@ -58,6 +59,7 @@ def rules(values: Sequence[Any], label: str = "") -> tuple[Rule, ...]:
         if rule.name in taken:
             raise ConfigError(f"rules[{index}].name: {rule.name!r} is another rule's: expected one of its own")
         read.append(rule if rule.name else dataclasses.replace(rule, name=_name(rule, taken)))
+    contradictions.check(read)
     return tuple(read)
 
 
@@ -226,7 +228,8 @@ def _order(low_name: str, low: float | None, high_name: str, high: float | None)
 
 
 def _of_values(rule: Values) -> list[str]:
-    stray = next((item for item in rule.mapping.values() if rule.allowed and item not in rule.allowed), None)
+    allowed = {str(item) for item in rule.allowed}  # as they are compared
+    stray = next((item for item in rule.mapping.values() if allowed and str(item) not in allowed), None)
     return [
         "expected allowed, mapping or both" if not rule.allowed and not rule.mapping else "",
         f".mapping: {stray!r} is not allowed: expected one of {', '.join(map(str, rule.allowed[:20]))}"
@@ -242,6 +245,10 @@ def _of_unit(rule: Unit) -> list[str]:
         "expected units, such as {mi: {factor: 1.609344}}" if rule.by and not rule.units else "",
         "expected `to`, the unit that the others become" if rule.by and not rule.to else "",
         "units: expected min and max, or by" if rule.units and not rule.by else "",
+        f".by: {rule.by!r} is one of the columns, whose numbers name no unit" if rule.by in rule.columns else "",
+        f".units.{rule.to}: this is what the others become: expected those others alone"
+        if rule.units.get(rule.to, (1.0, 0.0)) != (1.0, 0.0)
+        else "",
         "expected a factor or an offset" if by_range and (rule.factor, rule.offset) == (1.0, 0.0) else "",
         _order("min", rule.min, "max", rule.max),
     ]
@@ -275,14 +282,16 @@ def _of_duplicates(rule: Duplicates) -> list[str]:
 
 def _of_pattern(rule: Pattern) -> list[str]:
     try:
-        re.compile(rule.regex)
-    except re.error as error:
-        return [f".regex: expected a regular expression, received {rule.regex!r}: {error}"]
+        patterns.check(rule.regex)
+    except patterns.PatternError as error:
+        return [f".regex: expected a regular expression of RE2, received {rule.regex!r}: {error}"]
     return ["expected a regex, which the whole text fits" if not rule.regex else ""]
 
 
 def _of_check(rule: Check) -> list[str]:
+    misfit = kinds.misfit(rule.expression, {})
     return [
+        f"expression {rule.expression.text!r}: {misfit}" if misfit else "",
         "expected columns, whose values are taken for missing"
         if rule.otherwise == "missing" and not rule.columns
         else "",
@@ -312,19 +321,32 @@ _PROBLEMS: dict[type[Rule], Callable[[Any], list[str]]] = {
 
 
 def _check_label(where: str, rule: Rule, label: str) -> None:
-    if not label or label not in rule.reads:
-        return
+    """Raises a ConfigError for a rule that makes the label up, or tells the model what it is."""
+    if label and label in rule.reads and (wrong := _of_label(rule, label)):
+        raise ConfigError(f"{where} ({rule.KIND}): {wrong}")
+
+
+def _of_label(rule: Rule, label: str) -> str:
     if rule.flags:
-        raise ConfigError(
-            f"{where} ({rule.KIND}): {rule.flags[0]!r} would be made of the label {label!r} and tell the model "
-            "what it is: expected otherwise: drop"
-        )
-    if label not in rule.columns:
-        return
-    made_up = isinstance(rule, Missing) and rule.action in ("constant", "median", "mode", "previous")
-    dropped = isinstance(rule, Missing) and rule.action == "drop_column"
-    if made_up or dropped:
-        done = "filled" if made_up else "dropped"
-        raise ConfigError(
-            f"{where} ({rule.KIND}): {label!r} is the label, which is not {done}: expected the action drop_row for it"
-        )
+        told = f"{rule.flags[0]!r} would be made of the label {label!r} and tell the model what it is"
+        return f"{told}: expected otherwise: drop"
+    if isinstance(rule, Check) and rule.otherwise == "missing" and (told := _told_by_missing(rule, label)):
+        return f"{told}: expected otherwise: drop, which the quarantine counts"
+    if isinstance(rule, Unit) and label == rule.by:
+        told = f"{rule.columns[0]!r} would be changed by the label {label!r} and tell the model what it is"
+        return f"{told}, which no request has: expected another column that says the unit"
+    if isinstance(rule, Missing) and label in rule.columns and rule.action != "drop_row":
+        done = "dropped" if rule.action == "drop_column" else "filled"
+        return f"{label!r} is the label, which is not {done}: expected the action drop_row for it"
+    return ""
+
+
+def _told_by_missing(rule: Check, label: str) -> str:
+    """Says what the missing values of a check of the label and other columns would tell; "" if nothing."""
+    mended = next((column for column in rule.columns if column != label), "")
+    looked_at = next((column for column in rule.expression.columns if column != label), "")
+    if mended and label in rule.expression.columns:
+        return f"a missing value of {mended!r} would tell the model what the label {label!r} is"
+    if looked_at and label in rule.columns:
+        return f"by {looked_at!r} rows would lack the label {label!r}, and be left out of the evaluation unseen"
+    return ""

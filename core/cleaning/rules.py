@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from penstock.core.cleaning.expressions import Expression
+from penstock.core.cleaning.expressions.syntax import Expression
 
 type Scalar = str | int | float
 Type = Literal["integer", "float", "text"]  # of a column: int64, float32 and bytes of tf.Examples
+TYPE_WORDS: dict[Type, str] = {"integer": "whole numbers", "float": "numbers", "text": "text"}
 # What becomes of a value that does not fit: its row is dropped, or it is taken for missing, moved to the nearest bound,
 # or kept, and the row marked in a column of its own.
 Otherwise = Literal["drop", "missing", "clip", "flag"]
@@ -54,6 +55,11 @@ class Rule:
     def at_serving(self) -> bool:
         """Whether a server applies at least a part of it."""
         return not self.drops
+
+    @property
+    def needs_learned(self) -> bool:
+        """Whether a server that applies it needs more than the rule says."""
+        return self.at_serving and self.learns
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -275,23 +281,24 @@ class Check(Rule):
 class Reference(Rule):
     """Values that stand in the column `key` of a CSV or Parquet file, by default in that of the same name.
 
-    It does not flag: a server has no file, so requests would lack a column that the model needs.
+    Servers have no file: what they need of it goes with the rules.
     """
 
     KIND = "reference"
-    SAYS_OTHERWISE = ("missing", "drop")
+    SAYS_OTHERWISE = ("missing", "drop", "flag")
     file: str = ""
     key: str = ""
     digest: str = ""  # of the file, so that a changed one is another rule
     otherwise: Otherwise = "missing"  # type: ignore[misc]
 
     @property
-    def not_at_serving(self) -> str:
-        return "the file stays with the pipeline"
+    def key_column(self) -> str:
+        """The column of the file."""
+        return self.key or self.columns[0]
 
     @property
-    def at_serving(self) -> bool:
-        return False
+    def needs_learned(self) -> bool:
+        return self.at_serving
 
 
 KINDS: dict[str, type[Rule]] = {

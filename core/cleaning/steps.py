@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from penstock.core.cleaning import checks, numbers, texts
+from penstock.core.cleaning import numbers, texts
+from penstock.core.cleaning.expressions import checks
 from penstock.core.cleaning.rows import ARROW, Rows
 from penstock.core.cleaning.rules import (
+    TYPE_WORDS,
     Check,
     Convert,
     Duplicates,
@@ -34,10 +37,18 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Step:
-    """A rule, and what was learned for it, by column: what is filled in, bounds, which columns are dropped."""
+    """A rule, and what was learned for it, by column.
+
+    What is filled in, bounds, which columns are dropped, and for servers the values that a file of references holds.
+    """
 
     rule: Rule
     learned: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def references(self) -> frozenset[bytes]:
+        """The values that a reference has; it has one column."""
+        return frozenset(value.encode() for values in self.learned.values() for value in values)
 
 
 def apply(step: Step, rows: Rows, types: Mapping[str, Type | None], serving: bool = False) -> None:
@@ -66,7 +77,9 @@ def apply(step: Step, rows: Rows, types: Mapping[str, Type | None], serving: boo
             numbers.outliers(rule, rows, step.learned)
         case Check() as rule:
             checks.check(rule, rows)
-        case Duplicates() | Reference():
+        case Reference() as rule:
+            texts.reference(rule, rows, step.references)
+        case Duplicates():
             raise AssertionError(f"{step.rule.KIND} takes more than the rows")
     rows.complete(step.rule.flags)
 
@@ -101,5 +114,4 @@ def scalar(value: Scalar, kind: Type, column: str, rule: str) -> pa.Scalar:
             raise ValueError(value)
         return pa.scalar(int(value), ARROW[kind])
     except (ValueError, OverflowError, pa.ArrowInvalid):
-        words = {"integer": "whole numbers", "float": "numbers", "text": "text"}
-        raise DataError(f"rule {rule!r}: column {column!r} holds {words[kind]}, and {value!r} is none") from None
+        raise DataError(f"rule {rule!r}: column {column!r} holds {TYPE_WORDS[kind]}, and {value!r} is none") from None

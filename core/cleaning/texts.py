@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.core.cleaning.rows import ARROW, Mask, Rows, Values, lists
-from penstock.core.cleaning.rules import Convert, MissingValues, Pattern, Text
+from penstock.core.cleaning.rules import Convert, MissingValues, Pattern, Reference, Text
 from penstock.core.cleaning.rules import Values as ValuesRule
 from penstock.core.errors import DataError
 
@@ -90,9 +90,21 @@ def pattern(rule: Pattern, rows: Rows) -> None:
         if distinct is not None:
             try:
                 bad = ~_mask(pc.match_substring_regex(distinct, f"^(?:{rule.regex})$"))
-            except pa.ArrowInvalid as error:  # what Python's expressions have and RE2's have not
+            except pa.ArrowInvalid as error:  # a script that RE2 does not know, or more than it holds
                 raise DataError(f"rule {rule.name!r}: {error}") from None
             rows.refuse(column, found, bad[indices], rule.otherwise)
+
+
+def reference(rule: Reference, rows: Rows, known: frozenset[bytes]) -> None:
+    """Refuses what is none of the texts that are known; whole numbers are looked up as they are written."""
+    (column,) = rule.columns
+    values = rows.values(column)
+    if len(values.rows):
+        distinct, indices = _encoded(values.flat)
+        if rows.type(column) != "text":
+            distinct = distinct.cast(pa.large_string()).cast(pa.large_binary())
+        bad = np.array([text not in known for text in distinct.to_pylist()])
+        rows.refuse(column, values, bad[indices], rule.otherwise)
 
 
 def convert(rule: Convert, rows: Rows, drops: bool = True) -> None:

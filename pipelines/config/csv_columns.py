@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core import csv_format
+from penstock.core.cleaning import fitting
+from penstock.core.cleaning.rules import Type
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import compression, patterns
 from penstock.core.files.formats import SUFFIXES
@@ -58,6 +60,7 @@ def check(config: Config) -> None:
         if name not in beginning.names:
             raise ConfigError(f"{key}: the data has no column {name!r}; {hint(name, beginning.names)}")
     _check_numbers(config, beginning)
+    _check_cleaning(config, beginning)
 
 
 def read(config: Config) -> Beginning:
@@ -162,6 +165,23 @@ def _check_numbers(config: Config, beginning: Beginning) -> None:
             )
     if problem == "binary" and config.label:
         _check_binary(beginning.cells(config.label, missing), config.label, point)
+
+
+def _check_cleaning(config: Config, beginning: Beginning) -> None:
+    """Raises a ConfigError if a rule of cleaning does not fit a column of text, which the first rows tell for sure."""
+    if not config.cleaning:
+        return
+    options = config.data.csv_options(config.without_code)
+    missing, point = options.get("null_values", []), options.get("decimal_point", ".")
+    types: dict[str, Type | None] = dict.fromkeys(beginning.names)
+    for _, name in config.cleaning.columns:
+        cells = beginning.cells(name, missing, among_numbers=True)
+        if any(csv_format.number(cell, point) is None for cell in cells):
+            types[name] = "text"
+    try:
+        fitting.check(config.cleaning.read(), types)
+    except DataError as error:
+        raise ConfigError(f"cleaning: {error.message}") from None
 
 
 def _exact(cell: str, point: str) -> int | float | None:

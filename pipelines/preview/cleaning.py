@@ -2,18 +2,25 @@
 numbers that stand for a missing value. And those of the configuration that do not fit these rows.
 """
 
+import csv
+import importlib.util
+import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from penstock.core import csv_format
+from penstock.core import csv_format, packages
 from penstock.core.cleaning import fitting
-from penstock.core.cleaning.rules import Type
+from penstock.core.cleaning.rules import Reference, Type, Unit
 from penstock.core.errors import DataError
+from penstock.core.files import compression
+from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.config.cleaning import Cleaning
 from penstock.pipelines.config.csv_columns import hint
+from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.preview.columns import Column, Kind
 from penstock.pipelines.preview.table import Table
 
@@ -49,16 +56,73 @@ def proposals(first: Table, described: Mapping[str, Column], label: str, missing
                 yield _sentence(f"{_listed(words)} in column {name} may mean a missing value", rule)
 
 
-def misfits(cleaning: Cleaning, first: Table, described: Mapping[str, Column]) -> list[str]:
-    """Returns which rule does not fit the first rows' types; a DataError for a column that there is not."""
+def misfits(cleaning: Cleaning, first: Table, described: Mapping[str, Column], typed: bool) -> list[str]:
+    """Returns which rules do not fit the first rows.
+
+    Raises a DataError for a column that there is not, and for a rule that does not fit the type of one, where all rows
+    are here and `typed` says that their cells tell it.
+    """
     for key, name in cleaning.columns:
         if name not in first.names:
             raise DataError(f"{key}: the data has no column {name!r}; {hint(name, first.names)}")
     try:
         fitting.check(cleaning.read(), {name: _TYPES[column.kind] for name, column in described.items()})
     except DataError as error:
-        return [f"cleaning: {error.message}; so it is in the rows that were looked at"]
-    return []
+        error.message = f"cleaning: {error.message}"
+        if first.whole and typed:
+            raise
+        return [f"{error.message}; so it is in the rows that were looked at"]
+    return list(_without_units(cleaning, described))
+
+
+def _without_units(cleaning: Cleaning, described: Mapping[str, Column]) -> Iterator[str]:
+    """Yields which rules of units find none of theirs in the column that says them."""
+    written = set[str]()  # anew, by a rule before
+    for rule in cleaning.read():
+        if isinstance(rule, Unit) and rule.by in described and rule.by not in written:
+            found = described[rule.by].counts
+            if found and not found.keys() & {*rule.units, rule.to}:
+                units = _listed([*rule.units, rule.to])
+                yield (
+                    f"cleaning: rule {rule.name!r}: no row that was looked at has one of {units} in column "
+                    f"{rule.by!r}, but {_listed(list(found))}: numbers stay as they are"
+                )
+        written |= set(rule.columns)
+
+
+def check_references(cleaning: Cleaning) -> None:
+    """Raises a DataError if a file of references on this machine has no column of the name that a rule looks up."""
+    for index, rule in enumerate(cleaning.read()):
+        if not isinstance(rule, Reference) or is_remote(rule.file):
+            continue
+        try:
+            file = packages.resolve(rule.file) if packages.is_inside(rule.file) else Path(rule.file)
+        except ValueError:  # a package that is in the image alone
+            continue
+        names = _names(file)
+        if names is not None and rule.key_column not in names:
+            advice = did_you_mean(rule.key_column, names, "the columns are")
+            raise DataError(f"cleaning.rules[{index}]: {file} has no column {rule.key_column!r}; {advice}")
+
+
+def _names(file: Path) -> Sequence[str] | None:
+    """Returns the columns of a CSV or Parquet file; None of a Parquet file without pyarrow."""
+    if file.suffix != ".parquet":
+        try:
+            with compression.opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
+                return next(csv.reader(text), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{file}: expected CSV text in UTF-8: {error}") from None
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        names: list[str] = pyarrow.parquet.read_schema(file).names
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{file}: expected a Parquet file: {error}") from None
+    return names
 
 
 def _spellings(column: Column) -> Iterator[str]:

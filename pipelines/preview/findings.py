@@ -32,6 +32,8 @@ class Findings:
 
 def look(config: Config) -> Findings:
     """Looks at the data of this machine; a DataError for what no run could read or learn from."""
+    if config.cleaning:
+        cleaning.check_references(config.cleaning)
     data = config.data
     base = data.base_here
     if not data.of_files:
@@ -93,7 +95,7 @@ def _of_table(config: Config, first: Table, options: Mapping[str, Any]) -> Findi
         warnings += _on_keys(config, described)
         warnings += evaluation.on_slices(config.evaluation, described, first) if config.evaluation else ()
     if config.cleaning:
-        warnings += cleaning.misfits(config.cleaning, first, described)
+        warnings += cleaning.misfits(config.cleaning, first, described, config.data.file_format == "csv")
     without_options = config.data.file_format != "csv"
     proposals = () if config.cleaning else cleaning.proposals(first, described, config.label or "", without_options)
     return Findings(warnings, not_looked_at, list(proposals))

@@ -143,7 +143,10 @@ def test_too_many_changed_rows_end_the_run(clean: Clean, taxi: Frames) -> None:
         ({"rule": "missing", "columns": ["fare"], "action": "constant", "value": "a"}, "'a' is none"),
         ({"rule": "values", "columns": ["trip_seconds"], "allowed": [1, "b"]}, "holds whole numbers, and 'b' is none"),
         ({"rule": "values", "columns": ["trip_seconds"], "mapping": {"1": 1.5}}, "whole numbers, and 1.5 is none"),
-        ({"rule": "check", "expression": "company > 1"}, "does not fit the types of its columns, company (text)"),
+        (
+            {"rule": "check", "expression": "company > 1"},
+            "column 'company' holds text, and 1 is a number: write '1', or",
+        ),
         ({"rule": "range", "columns": ["fare"], "max": -1, "otherwise": "drop"}, "split 'train': all 2,000 rows were"),
         (
             {"rule": "range", "columns": ["tips"], "max": -1},

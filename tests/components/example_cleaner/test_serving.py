@@ -38,7 +38,7 @@ RULES: list[dict[str, Any]] = [
     {"rule": "missing_values", "values": ["?"]},
     {"rule": "type", "columns": ["flipper_length_mm"], "to": "integer"},
     {"rule": "text", "columns": ["island"], "case": "title", "spaces": "trim"},
-    {"rule": "values", "columns": ["island"], "allowed": ["Biscoe", "Dream", "Torgersen"]},
+    {"rule": "reference", "columns": ["island"], "file": "islands.csv", "key": "name"},
     {"rule": "unit", "columns": ["body_mass_g"], "by": "unit", "to": "g", "units": {"kg": {"factor": 1000}}},
     {"rule": "range", "columns": ["bill_length_mm"], "min": 0},
     {"rule": "outliers", "columns": ["bill_length_mm"], "high": 0.9, "otherwise": "flag"},
@@ -47,7 +47,7 @@ RULES: list[dict[str, Any]] = [
 ]
 DIRTY: dict[str, Any] = {"island": " DREAM ", "bill_length_mm": -9.0, "flipper_length_mm": "?", "body_mass_g": 3.5}
 DIRTY |= {"unit": "kg"}
-SPARSE: dict[str, Any] = {"bill_length_mm": 59.0, "flipper_length_mm": "190", "unit": "?"}
+SPARSE: dict[str, Any] = {"island": "Atlantis", "bill_length_mm": 59.0, "flipper_length_mm": "190", "unit": "?"}
 
 
 def penguins() -> pd.DataFrame:
@@ -77,12 +77,16 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
     rows = encoded(penguins())
     for split, of_split in (("train", rows[:250]), ("eval", rows[250:])):
         records.write(Examples(root / "examples").shard(split, 0, 1), of_split)
-    return clean(root / "examples", root, *RULES)
+    file = root / "islands.csv"
+    file.write_text("name\nBiscoe\nDream\nTorgersen\n")
+    made = clean(root / "examples", root, *(rule | {"file": str(file)} if "file" in rule else rule for rule in RULES))
+    file.unlink()  # as on every other machine
+    return made
 
 
 @pytest.fixture(scope="module")
-def model(cleaned: Cleaned) -> Path:
-    """Trained by the Trainer on what the ExampleCleaner has made, which puts the rules beside it."""
+def model(cleaned: Cleaned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained by the Trainer on what the ExampleCleaner has made, which puts the rules beside it; then taken away."""
     folders = {name: str(cleaned.root / name) for name in ("statistics", "schema", "model", "model_run")}
     examples = str(cleaned.root / "cleaned")
     statistics_gen.run(statistics=folders["statistics"], examples=examples, engine=ENGINE)
@@ -96,7 +100,7 @@ def model(cleaned: Cleaned) -> Path:
         cleaning=str(cleaned.root / "cleaning"),
         module_file=str(Path(__file__).with_name("penguin_sums.py")),
     )
-    return Path(folders["model"])
+    return Path(shutil.move(folders["model"], tmp_path_factory.mktemp("elsewhere")))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +142,7 @@ def answers(model: Path, twins: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_the_rules_go_with_the_model(cleaned: Cleaned, model: Path) -> None:
     beside = SavedModel(Model(model).serving).cleaning
     assert beside.read_bytes() == DataCleaning(cleaned.root / "cleaning").path.read_bytes()
+    assert str(cleaned.root) not in beside.read_text()
 
 
 def test_by_http(client: Client, answers: list[dict[str, Any]], twins: list[dict[str, Any]]) -> None:

@@ -59,10 +59,6 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
             {"rule": "pattern", **FARE, "regex": "a", "otherwise": "clip"},
             "expected missing, drop, flag, received 'clip'",
         ),
-        (
-            {"rule": "reference", **FARE, "file": "a.csv", "otherwise": "flag"},
-            "rules[0] (reference).otherwise: expected missing, drop, received 'flag'",
-        ),
         ({"rule": "range", "columns": ["a", "a"], "min": 0}, "columns: expected each once, received 'a' twice"),
         ({"rule": "range", "columns": "fare", "min": 0}, "columns: expected a list of names of columns"),
         ({"rule": "values", **FARE}, "rules[0] (values): expected allowed, mapping or both"),
@@ -70,6 +66,7 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
             {"rule": "values", **FARE, "allowed": ["a"], "mapping": {"b": "c"}},
             "rules[0] (values).mapping: 'c' is not allowed: expected one of a",
         ),
+        ({"rule": "values", **FARE, "allowed": [1], "mapping": {"b": 1.0}}, "mapping: 1.0 is not allowed"),
         ({"rule": "missing", **FARE, "action": "constant"}, "rules[0] (missing): expected a value to fill in"),
         ({"rule": "missing", **FARE, "action": "mean"}, "action: expected drop_row, drop_column, constant, median"),
         ({"rule": "missing", **FARE, "value": 3}, "value: it is for the action constant, and action is drop_row"),
@@ -79,11 +76,23 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
         ({"rule": "unit", **FARE, "by": "u", "min": 0}, "expected either by and units, or min and max with a factor"),
         ({"rule": "unit", **FARE, "min": 0}, "expected a factor or an offset"),
         ({"rule": "unit", **FARE, "by": "u", "units": {"a": {}}}, "expected `to`, the unit that the others become"),
+        (
+            {"rule": "unit", **FARE, "by": "fare", "to": "g", "units": {"kg": {"factor": 1000}}},
+            "rules[0] (unit).by: 'fare' is one of the columns, whose numbers name no unit",
+        ),
+        (
+            {"rule": "unit", **FARE, "by": "u", "to": "g", "units": {"g": {"factor": 1000}}},
+            "rules[0] (unit).units.g: this is what the others become",
+        ),
         ({"rule": "outliers", **FARE, "low": 0.9, "high": 0.1}, "low: expected 0 <= low < high <= 1"),
         ({"rule": "outliers", **FARE, "deviations": 0}, "deviations: expected a number above 0"),
         ({"rule": "text", **FARE}, "expected case, spaces or both"),
         ({"rule": "pattern", **FARE}, "expected a regex, which the whole text fits"),
-        ({"rule": "pattern", **FARE, "regex": "a("}, "regex: "),
+        (
+            {"rule": "pattern", **FARE, "regex": "a("},
+            "regex: expected a regular expression of RE2, received 'a(': ( at",
+        ),
+        ({"rule": "pattern", **FARE, "regex": "a(?!b)"}, "(?! at character 2: RE2 has no lookaround"),
         ({"rule": "missing_values"}, "expected values, the texts that mean a missing one"),
         ({"rule": "check"}, "expected an expression, such as trip_seconds > 0"),
         ({"rule": "check", "expression": "a > 0", "otherwise": "flag"}, "expected a name, of which the column"),
@@ -96,6 +105,18 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
             "rules[0] (check): 'a_flagged' would be made of the label 'y' and tell the model what it is",
         ),
         ({"rule": "range", "columns": ["y"], "min": 0, "otherwise": "flag"}, "'y_flagged' would be made of the label"),
+        (
+            {"rule": "check", "expression": "fare > y", "otherwise": "missing", "columns": ["fare"]},
+            "a missing value of 'fare' would tell the model what the label 'y' is: expected otherwise: drop",
+        ),
+        (
+            {"rule": "check", "expression": "fare > y", "otherwise": "missing", "columns": ["y"]},
+            "by 'fare' rows would lack the label 'y'",
+        ),
+        (
+            {"rule": "unit", **FARE, "by": "y", "to": "g", "units": {"kg": {"factor": 1000}}},
+            "'fare' would be changed by the label 'y' and tell the model what it is",
+        ),
         ({"rule": "missing", "columns": ["y"], "action": "drop_column"}, "'y' is the label, which is not dropped"),
     ],
 )
@@ -104,6 +125,36 @@ def test_mistakes_are_told_in_a_sentence(rule: Any, sentence: str) -> None:
         parsing.rules([rule], label="y")
     assert sentence in raised.value.message
     assert "\n" not in raised.value.message
+
+
+def test_a_check_of_the_label_alone_may_take_it_for_missing() -> None:
+    parsing.rules([{"rule": "check", "expression": "y >= 0", "otherwise": "missing", "columns": ["y"]}], label="y")
+
+
+LOW = {"rule": "range", **FARE, "max": 10}
+HIGH = {"rule": "range", **FARE, "min": 20, "name": "high"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "sentence"),
+    [
+        ([LOW, HIGH], "rules[1] (range): min is 20, and rules[0] leaves no number of 'fare' above 10: expected"),
+        ([HIGH, {"rule": "text", "columns": ["a"], "case": "lower"}, LOW], "rules[2] (range): max is 10, and rules[0]"),
+        ([LOW, {"rule": "unit", **FARE, "min": 100, "factor": 2}], "rules[1] (unit): min is 100, and rules[0] leaves"),
+    ],
+)
+def test_ranges_that_exclude_each_other(rules: list[Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parsing.rules(rules)
+    assert sentence in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "between", [{"rule": "unit", **FARE, "max": 10, "factor": 10}, {"rule": "values", **FARE, "mapping": {"1": 30}}]
+)
+def test_ranges_of_other_numbers_exclude_nothing(between: dict[str, Any]) -> None:
+    assert len(parsing.rules([LOW, between, HIGH])) == 3
+    assert len(parsing.rules([LOW | {"otherwise": "flag"}, HIGH, HIGH | {"columns": ["tips"], "name": "other"}])) == 3
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,14 @@ RULES: list[dict[str, Any]] = [
     {"rule": "missing", "columns": ["n"], "action": "previous"},
     {"rule": "missing", "columns": ["empty"], "action": "drop_column"},
     {"rule": "check", "expression": "fare > 1000"},
+    {"rule": "reference", "columns": ["n"], "file": "/data/numbers.csv", "key": "id"},
+    {"rule": "reference", "columns": ["unit"], "file": "/data/units.csv", "otherwise": "drop"},
 ]
 LEARNED = {
     7: {"fare": [1.0, 50.0]},
     8: {"fare": 7.5, "miles": 2.0},
     10: {"empty": {"missing": 1.0, "dropped": True}},
+    12: {"n": ["9", "x"]},
 }
 MADE = cleaning.of(parsing.rules(RULES), TYPES).with_learned(LEARNED)
 
@@ -59,7 +62,7 @@ def test_rows_are_cleaned_together_as_they_are_alone() -> None:
         example(miles=2.0),  # of the type that it has after cleaning
     ]
     expected = [
-        {"fare": 7.5, "miles": 0.75, "unit": b"mi", "n": 1, "fare_flagged": 0},
+        {"fare": 7.5, "miles": 0.75, "unit": b"mi", "fare_flagged": 0},
         {"fare": 99.0, "miles": 8.0, "unit": b"mi", "n": 9, "fare_flagged": 1},
         {"fare": 7.5, "miles": 2.0, "unit": b"yd", "fare_flagged": 0},
         {"fare": 7.5, "miles": 2.0, "fare_flagged": 0},
@@ -79,7 +82,7 @@ def test_what_cannot_be_cleaned_is_left_to_the_model() -> None:
 
 
 def test_what_a_request_may_have_and_lack() -> None:
-    assert MADE.reads == {"miles": "text", "unit": "text", "fare": "float"}
+    assert MADE.reads == {"miles": "text", "unit": "text", "fare": "float", "n": "integer"}
     assert MADE.filled == {"fare", "miles"}
     assert MADE.made == {"fare_flagged"}
     assert MADE.converted == {"miles"}
@@ -94,9 +97,21 @@ def test_the_file_says_what_a_server_does(tmp_path: Path) -> None:
     assert said["values unit"] == f"values are mapped; {none_dropped}"
     assert said["missing n (previous)"] == "a request has no row before it"
     assert said["range fare"] == said["missing fare, miles (median)"] == "applied"
-    assert Cleaning.read(path) == MADE
+    assert said["reference n"] == "applied"
+    assert said["reference unit"] == none_dropped
     MADE.write(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_the_file_is_all_that_a_server_needs(tmp_path: Path) -> None:
+    MADE.write(tmp_path / "rules.json")
+    read = Cleaning.read(tmp_path / "rules.json")
+    assert read.types == MADE.types
+    assert [dict(step.learned) for step in read.steps] == [dict(step.learned) for step in MADE.steps]
+    assert read.rules[:12] == MADE.rules[:12]
+    assert "/data" not in (tmp_path / "rules.json").read_text()
+    rows = [example(n=9), example(n=10)]
+    assert Cleaner(read).clean(rows) == Cleaner(MADE).clean(rows)
 
 
 def test_without_a_rule_for_servers_there_is_no_cleaner(tmp_path: Path) -> None:
@@ -106,10 +121,11 @@ def test_without_a_rule_for_servers_there_is_no_cleaner(tmp_path: Path) -> None:
 
 
 UNLEARNED = '{"version": 1, "types": {}, "rules": [{"rule": "missing", "columns": ["a"], "action": "median"}]}'
+WITHOUT_VALUES = '{"version": 1, "types": {}, "rules": [{"rule": "reference", "columns": ["a"], "file": "a.csv"}]}'
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "rules": [{"rule": "x"}]}', UNLEARNED]
+    "content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "rules": [{"rule": "x"}]}', UNLEARNED, WITHOUT_VALUES]
 )
 def test_damaged_files(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rules.json"

@@ -79,14 +79,85 @@ def test_texts_for_missing_values_are_proposed_where_no_option_names_them(
     assert 'cleaning.rules may have {rule: missing_values, columns: [place], values: ["N/A"]}' in told
 
 
+def told(folder: Path, capsys: pytest.CaptureFixture[str], rule: str, data: str = "data.csv") -> tuple[int, str]:
+    """Returns how validating ends for data with a rule, and what it says."""
+    if not (folder / "data.csv").exists():
+        proposed(folder, capsys, ROWS)
+    file = folder / "pipeline.yaml"
+    file.write_text(f"data: {{path: {data}}}\nlabel: label\ncleaning: {{rules: [{rule}]}}\n")
+    code = main.main(["validate", str(file)])
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (
+            '{rule: check, expression: "payment > 3"}',
+            "cleaning: rule 'check payment > 3': column 'payment' holds text, and 3 is a number",
+        ),
+        ("{rule: range, columns: [payment], min: 0}", "column 'payment' holds text, and this is a rule of numbers"),
+        ("{rule: text, columns: [fare], case: lower}", "column 'fare' holds numbers, and this is a rule of text"),
+        (
+            "{rule: unit, columns: [fare], by: id, to: g, units: {kg: {factor: 1000}}}",
+            "column 'id' holds whole numbers, which name no unit",
+        ),
+        ("{rule: pattern, columns: [payment], regex: '(?=C).*'}", "(?= at character 1: RE2 has no lookaround"),
+        (
+            "{rule: range, columns: [fare], max: 3}, {rule: range, columns: [fare], min: 4}",
+            "min is 4, and rules[0] leaves",
+        ),
+        (
+            '{rule: check, expression: "fare > 1 or label == 0", otherwise: missing, columns: [fare]}',
+            "a missing value of 'fare' would tell the model what the label 'label' is",
+        ),
+        (
+            "{rule: reference, columns: [payment], file: kinds.csv, key: nam}",
+            "kinds.csv has no column 'nam'; did you mean 'name'?",
+        ),
+        (
+            "{rule: reference, columns: [payment], file: kinds.parquet}",
+            "kinds.parquet has no column 'payment'; the col",
+        ),
+        ("{rule: reference, columns: [payment], file: latin.csv}", "latin.csv: expected CSV text in UTF-8"),
+        ("{rule: reference, columns: [payment], file: damaged.parquet}", "damaged.parquet: expected a Parquet file"),
+    ],
+)
+def test_rules_that_no_run_could_apply(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rule: str, sentence: str
+) -> None:
+    kinds = pd.DataFrame({"name": ["Cash", "Card"]})
+    kinds.to_csv(tmp_path / "kinds.csv", index=False)
+    kinds.to_parquet(tmp_path / "kinds.parquet")
+    (tmp_path / "latin.csv").write_bytes("Zürich\n".encode("latin-1"))
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    code, said = told(tmp_path, capsys, rule)
+    assert (code, sentence in said) == (2, True), said
+
+
+def test_files_of_references_that_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.DataFrame({"name": ["Cash", "Card"]}).to_csv(tmp_path / "kinds.csv.gz", index=False)
+    rule = "{rule: reference, columns: [payment], key: name, file: %s}"
+    assert told(tmp_path, capsys, rule % "kinds.csv.gz")[0] == 0
+    assert told(tmp_path, capsys, rule % "s3://bucket/kinds.csv")[0] == 0
+
+
 def test_rules_that_do_not_fit_the_first_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rule = "{rule: text, columns: [fare], case: lower}"
     proposed(tmp_path, capsys, ROWS)
-    file = tmp_path / "pipeline.yaml"
-    file.write_text(f"data: {{path: data.csv}}\nlabel: label\ncleaning: {{rules: [{rule}]}}\n")
-    assert main.main(["validate", str(file)]) == 0
-    assert "column 'fare' holds numbers, and this is a rule of text" in capsys.readouterr().err
     pd.read_csv(tmp_path / "data.csv").to_parquet(tmp_path / "data.parquet")
-    file.write_text("data: {path: data.parquet}\nlabel: label\ncleaning: {rules: [{rule: missing, columns: [far]}]}\n")
-    assert main.main(["validate", str(file)]) == 2
-    assert "cleaning.rules[0]: the data has no column 'far'; did you mean 'fare'?" in capsys.readouterr().err
+    code, said = told(tmp_path, capsys, "{rule: text, columns: [fare], case: lower}", "data.parquet")
+    assert (code, "this is a rule of text" in said) == (0, True), (
+        said
+    )  # of which cells do not say whether they are text
+    code, said = told(tmp_path, capsys, "{rule: missing, columns: [far]}", "data.parquet")
+    assert (code, "cleaning.rules[0]: the data has no column 'far'; did you mean 'fare'?" in said) == (2, True)
+
+
+def test_units_that_no_row_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unit = "{rule: unit, columns: [fare], by: payment, to: Euro, units: {%s: {factor: 0.01}}}"
+    code, said = told(tmp_path, capsys, unit % "Cent")
+    sentence = "no row that was looked at has one of 'Cent', 'Euro' in column 'payment', but 'Cash', 'Card'"
+    assert (code, sentence in said) == (0, True), said
+    assert "no row" not in told(tmp_path, capsys, unit % "Cash")[1]
+    named = "{rule: values, columns: [payment], mapping: {Cash: Cent}}"
+    assert "no row" not in told(tmp_path, capsys, f"{named}, {unit % 'Cent'}")[1]

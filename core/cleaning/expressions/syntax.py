@@ -1,4 +1,4 @@
-"""Expressions over the columns of a row, such as `trip_seconds > 0 or fare == 0`. Standard library only.
+"""What an expression is, such as `trip_seconds > 0 or fare == 0`. Standard library only.
 
 They are written as Python writes them, and read by Python's own parser; but only the parts that are listed here are
 taken, and nothing is ever run but array operations of Arrow on columns. So an expression can do nothing else, and a

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.core.cleaning.expressions import ARITHMETIC, COMPARISONS, FUNCTIONS, Expression, column_of
+from penstock.core.cleaning.expressions import kinds
+from penstock.core.cleaning.expressions.syntax import ARITHMETIC, COMPARISONS, FUNCTIONS, Expression, column_of
 from penstock.core.cleaning.rows import Mask, Rows
 from penstock.core.cleaning.rules import Check
 from penstock.core.errors import DataError
@@ -30,14 +31,9 @@ def fails(expression: Expression, rows: Rows) -> Mask:
 
     Raises a DataError if the columns are of other types than the expression takes, or have several values in a row.
     """
-    try:
-        holds = _value(expression.tree, rows)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        kinds = ", ".join(f"{name} ({rows.type(name) or 'no value'})" for name in expression.columns)
-        reason = str(error).partition("\n")[0]
-        raise DataError(
-            f"expression {expression.text!r} does not fit the types of its columns, {kinds}: {reason}"
-        ) from None
+    if wrong := kinds.misfit(expression, {name: rows.type(name) for name in expression.columns}):
+        raise DataError(f"expression {expression.text!r}: {wrong}")
+    holds = _value(expression.tree, rows)
     if isinstance(holds, pa.Scalar):
         return np.full(rows.count, holds.is_valid and not holds.as_py())
     mask: Mask = ~pc.fill_null(holds, True).to_numpy(zero_copy_only=False).astype(bool)
@@ -50,7 +46,7 @@ def _value(node: ast.expr, rows: Rows) -> Any:
         return _column(name, rows)
     match node:
         case ast.Constant(value=value):
-            return pa.scalar(float(value) if isinstance(value, int) and abs(value) >= 2**63 else value)
+            return pa.scalar(_constant(value))
         case ast.BoolOp(op=op, values=operands):
             joined = pc.and_kleene if isinstance(op, ast.And) else pc.or_kleene
             total = _value(operands[0], rows)
@@ -60,7 +56,7 @@ def _value(node: ast.expr, rows: Rows) -> Any:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return pc.invert(_value(operand, rows))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return pc.negate(_value(operand, rows))
+            return pc.negate(_of_type(pa.float64(), _value(operand, rows)))
         case ast.UnaryOp(operand=operand):
             return _value(operand, rows)
         case ast.BinOp(left=left, op=op, right=right):
@@ -104,8 +100,7 @@ def _as_float(values: Any) -> Any:
 
 def _arithmetic(function: str, left: Any, right: Any) -> Any:
     """Whole numbers become floats, which do not overflow, and whose division by zero is infinite or NaN."""
-    numbers = [_as_float(value) if pa.types.is_integer(value.type) else value for value in (left, right)]
-    return pc.call_function(function, numbers)
+    return pc.call_function(function, [_as_float(value) for value in (left, right)])
 
 
 def _comparison(left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr], rows: Rows) -> Any:
@@ -123,15 +118,26 @@ def _comparison(left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr
     return total
 
 
+def _constant(value: Any) -> Any:
+    """Returns what Arrow takes of a constant: whole numbers beyond 64 bits as floats."""
+    return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
 def _is_in(values: Any, node: ast.expr, rows: Rows) -> Any:
-    items = [item.value for item in node.elts if isinstance(item, ast.Constant)]  # type: ignore[attr-defined]
+    items = [_constant(item.value) for item in node.elts if isinstance(item, ast.Constant)]  # type: ignore[attr-defined]
     if pa.types.is_null(values.type):
         return pa.nulls(rows.count, pa.bool_())
-    found = pc.is_in(values, value_set=pa.array(items).cast(values.type))
+    values, among = _alike(values, pa.array(items))
+    found = pc.is_in(values, value_set=among.cast(values.type))
     return pc.if_else(pc.is_valid(values), found, None)
 
 
 def _call(function: str, value: Any) -> Any:
     if function == "missing":
         return pc.is_null(value)
-    return pc.call_function(FUNCTIONS[function], [value])
+    return pc.call_function(FUNCTIONS[function], [_of_type(pa.float64() if function == "abs" else pa.string(), value)])
+
+
+def _of_type(kind: pa.DataType, value: Any) -> Any:
+    """Returns what has no value in any row as of a type: Arrow's functions take none that has no type."""
+    return value.cast(kind) if pa.types.is_null(value.type) else value
