@@ -1,13 +1,10 @@
-"""Glue's tables, as moto's server keeps them: the catalogue, its predicates, jobs, and the files in S3."""
+"""Glue's tables: the catalogue, its predicates, and the files in S3."""
 
 import bz2
-import datetime
-import decimal
 import gzip
 import io
 import json
-import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,68 +13,27 @@ import fastavro
 import fsspec.asyn
 import pyarrow as pa
 import pyarrow.orc
-import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import load_catalog
 
 from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import resolving
 from penstock.components.example_gen.sources import columns
-from penstock.components.example_gen.sources.glue import hive_types, job
+from penstock.components.example_gen.sources.glue import hive_types
 from penstock.components.example_gen.sources.glue.source import GluePiece, GlueSource
-from penstock.core.artifacts import Examples
 from penstock.core.errors import ConfigError, DataError, NoServer, ServerError
-from penstock.core.examples import records
-from penstock.core.services import retries, waiting
-from penstock.core.services.retries import Interrupted
+from tests.components.example_gen.sources.glue.conftest import (
+    NESTED,
+    SERDES,
+    TYPES,
+    Lake,
+    Read,
+    in_order,
+    parquet,
+    trips,
+)
 from tests.servers import ports
-from tests.servers.object_stores import BUCKET, ObjectStore, s3
-
-SERDES = {
-    "parquet": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-    "orc": "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
-    "avro": "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
-    "text": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
-    "csv": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
-    "json": "org.openx.data.jsonserde.JsonSerDe",
-}
-TYPES = {
-    "id": "bigint",
-    "city": "string",
-    "fare": "double",
-    "price": "decimal(12,2)",
-    "at": "timestamp",
-    "day": "date",
-    "paid": "boolean",
-}
-NESTED = {"tags": "array<string>", "stop": "struct<zip:int,name:string>"}
-
-
-def trips(first: int = 0, count: int = 60) -> pa.Table:
-    """Rows of many types, as a table of these types has them."""
-    start = datetime.datetime(2026, 1, 1)
-    rows = [
-        {
-            "id": row,
-            "city": None if row % 7 == 0 else f"city {row % 3}",
-            "fare": row / 2,
-            "price": decimal.Decimal(row).scaleb(-2),
-            "at": start + datetime.timedelta(hours=row),
-            "day": start.date() + datetime.timedelta(days=row),
-            "paid": None if row % 5 == 0 else row % 2 == 0,
-            "tags": ["x"] * (row % 3),
-            "stop": {"zip": row, "name": "a"},
-        }
-        for row in range(first, first + count)
-    ]
-    types = {**TYPES, **NESTED}
-    return pa.Table.from_pylist(rows, pa.schema([(name, hive_types.arrow(kind, name)) for name, kind in types.items()]))
-
-
-def parquet(table: pa.Table) -> bytes:
-    stream = io.BytesIO()
-    pq.write_table(table, stream)
-    return stream.getvalue()
+from tests.servers.object_stores import BUCKET
 
 
 def orc(table: pa.Table) -> bytes:
@@ -116,92 +72,6 @@ def lines(table: pa.Table, delimiter: str, null: str, quote: str = "") -> bytes:
 
 def json_lines(table: pa.Table) -> bytes:
     return "".join(json.dumps({**row, "More": 1}, default=str) + "\n" for row in table.to_pylist()).encode()
-
-
-class Lake:
-    """moto's Glue and S3, with a database of the name sales."""
-
-    def __init__(self, store: ObjectStore):
-        self.store = store
-        self.glue = boto3.client("glue")
-
-    def table(
-        self,
-        name: str,
-        serde: str,
-        files: dict[str, bytes],
-        types: dict[str, str] | None = None,
-        keys: dict[str, str] | None = None,
-    ) -> None:
-        location = self.store.write(dict(files), name)
-        storage = {
-            "Columns": [{"Name": column, "Type": kind} for column, kind in (types or {**TYPES, **NESTED}).items()],
-            "Location": location,
-            "SerdeInfo": {"SerializationLibrary": SERDES[serde]},
-        }
-        own = [{"Name": key, "Type": kind} for key, kind in (keys or {}).items()]
-        self.glue.create_table(
-            DatabaseName="sales", TableInput={"Name": name, "StorageDescriptor": storage, "PartitionKeys": own}
-        )
-
-    def partition(self, table: str, folder: str, values: list[str], serde: dict[str, Any] | None = None) -> None:
-        """Adds a partition to the catalogue; without a SerDe of its own it is written as the table is."""
-        storage = {"Location": self.store.uri(table, folder), **({"SerdeInfo": serde} if serde else {})}
-        part = {"Values": values, "StorageDescriptor": storage}
-        self.glue.create_partition(DatabaseName="sales", TableName=table, PartitionInput=part)
-
-    def clear(self) -> None:
-        """Leaves an empty database and an empty bucket."""
-        self.store.remove_everything()
-        for database in self.glue.get_databases()["DatabaseList"]:
-            self.glue.delete_database(Name=database["Name"])
-        self.glue.create_database(DatabaseInput={"Name": "sales"})
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Lake]:
-    with s3() as store, pytest.MonkeyPatch.context() as patch:
-        for name, value in store.environment.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL_GLUE", store.environment["AWS_ENDPOINT_URL_S3"])
-        yield Lake(store)
-
-
-@pytest.fixture
-def lake(running: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    monkeypatch.setattr(retries, "PAUSE", 0.0)
-    monkeypatch.setattr(waiting, "PAUSE", 0.0)
-    running.clear()
-    return running
-
-
-class Read:
-    """Resolves and runs ExampleGen, and gives the rows in the order of their ids."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.state = str(folder / "state")
-        self.metadata: dict[str, Any] = {}
-
-    def __call__(self, table: str, input_config: str = "", **options: Any) -> list[dict[str, Any]]:
-        out = self.folder / f"examples-{len(list(self.folder.iterdir()))}"
-        run = {key: options.pop(key) for key in ("engine", "label") if key in options}
-        base = json.dumps({"glue": {"database": "sales", "table": table, **options}})
-        found = resolving.resolve(input_base=base, input_config=input_config, state=self.state)
-        run = {"engine": "local:1", **run, **found._asdict()}
-        self.metadata = executor.run(examples=str(out), input_base=base, **run).metadata["examples"]
-        files = [file for split in Examples(out).splits() for file in Examples(out).files(split)]
-        return in_order(row for batch in records.read_batches(files) for row in batch.to_pylist())
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    return Read(tmp_path)
-
-
-def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns rows in the order of their ids, without what has no value."""
-    return sorted(({name: value for name, value in row.items() if value} for row in rows), key=lambda row: row["id"])
 
 
 def expected(table: pa.Table) -> list[dict[str, Any]]:
@@ -348,62 +218,6 @@ def test_hives_types_are_arrows() -> None:
     for wrong in ("uniontype<int,string>", "array<int", "int)", "struct<a>", "", "decimal(x)"):
         with pytest.raises(DataError, match="x: expected a type of Hive's, found"):
             hive_types.arrow(wrong, "x")
-
-
-@pytest.fixture
-def glue_job(lake: Lake) -> Iterator[str]:
-    lake.glue.create_job(Name="nightly", Role="glue", Command={"Name": "glueetl"}, DefaultArguments={"--x": "y"})
-    yield "nightly"
-    lake.glue.delete_job(JobName="nightly")
-
-
-def runs(lake: Lake) -> list[dict[str, Any]]:
-    return list(lake.glue.get_job_runs(JobName="nightly")["JobRuns"])
-
-
-def test_a_job_is_run_once_for_each_run(lake: Lake, read: Read, glue_job: str) -> None:
-    """A try that failed after the job has ended takes what it has done; the next run starts it anew."""
-    own = {"name": glue_job, "arguments": {"--day": "2026-01-01"}, "timeout": 10}
-    with pytest.raises(DataError, match=r"sales\.trips does not exist"):
-        read("trips", job=own)
-    lake.table("trips", "parquet", {"part-0": parquet(trips())})
-    assert len(read("trips", job=own)) == 60
-    assert len(runs(lake)) == 1
-    assert runs(lake)[0]["Arguments"] == {"--x": "y", "--day": "2026-01-01"}
-    read("trips", job=own)
-    assert len(runs(lake)) == 2
-    with pytest.raises(DataError, match=r"Glue in us-east-1 has no job 'nighty': correct"):
-        read("trips", job={"name": "nighty"})
-
-
-def test_a_job_that_fails_says_why_and_is_started_anew(
-    lake: Lake, read: Read, glue_job: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from moto.glue.models import FakeJobRun
-
-    lake.table("trips", "parquet", {"part-0": parquet(trips())})
-    told = FakeJobRun.as_dict
-    failed = {"JobRunState": "FAILED", "ErrorMessage": "AnalysisException: no such path"}
-    with monkeypatch.context() as patch:
-        patch.setattr(FakeJobRun, "as_dict", lambda run: {**told(run), **failed})
-        with pytest.raises(DataError, match=r"job nightly: run jr_\w+ ended as FAILED: AnalysisException: no"):
-            read("trips", job={"name": glue_job})
-    assert len(read("trips", job={"name": glue_job})) == 60
-    assert len(runs(lake)) == 2
-
-
-def test_ctrl_c_says_what_goes_on_and_the_next_run_waits_for_it(
-    lake: Lake, read: Read, glue_job: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake.table("trips", "parquet", {"part-0": parquet(trips())})
-    ended: Callable[..., Any] = job._ended
-    with monkeypatch.context() as patch:
-        patch.setattr(job, "_ended", lambda *_: signal.raise_signal(signal.SIGINT))
-        with pytest.raises(Interrupted, match=r"run jr_\w+ of the Glue job nightly goes on, .* batch-stop-job-run"):
-            read("trips", job={"name": glue_job})
-    assert job._ended is ended
-    assert len(read("trips", job={"name": glue_job})) == 60
-    assert len(runs(lake)) == 1
 
 
 def test_no_answer_and_no_leave(lake: Lake, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,8 @@
 """A reading of an API that is killed at any step, or that waits for another: the next one reads all pages."""
 
 import itertools
-import os
 import threading
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,10 +13,10 @@ from penstock.components.example_gen.sources.spooled import spool
 from penstock.components.example_gen.sources.spooled.folder import _Local
 from penstock.core.state.folder import LocalFolder
 from tests.components.example_gen.sources.http.conftest import document
+from tests.components.example_gen.sources.killing import killed_at
 from tests.servers.api import Api, Reply
 from tests.servers.api import Asked as ApiAsked
 
-_KILLED = 9
 _STEPS = [(_Local, "take"), (_Local, "write"), (_Local, "remove"), (LocalFolder, "write")]
 
 
@@ -33,31 +29,6 @@ def rows(found: Resolved, folder: Path) -> list[bytes]:
     (folder / "fetched").mkdir(exist_ok=True)
     snapshot, copies = spool.read(found.splits[0].pattern, folder / "fetched")
     return [copies[file.sha256].read_bytes() for file in snapshot.files]
-
-
-def killed_at(step: int, run: Callable[[], Any]) -> bool:
-    """Runs a function in another process, which is killed before a step; whether there was one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the server, which the child does not need
-        child = os.fork()
-    if child == 0:
-        try:
-            points = itertools.count()
-            for owner, name in _STEPS:
-                setattr(owner, name, _killing(getattr(owner, name), points, step))
-            run()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == _KILLED
-
-
-def _killing(method: Callable[..., Any], points: Iterator[int], step: int) -> Callable[..., Any]:
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        if next(points) == step:
-            os._exit(_KILLED)
-        return method(*arguments, **options)
-
-    return wrapped
 
 
 @pytest.mark.slow
@@ -74,7 +45,7 @@ def test_the_next_reading_has_all_pages_wherever_one_is_killed(api: Api, tmp_pat
         now["version"] = 0
         read(api, folder)
         now["version"] = 1
-        was_killed = killed_at(step, lambda folder=folder: read(api, folder))  # type: ignore[misc]
+        was_killed = killed_at(step, _STEPS, lambda folder=folder: read(api, folder))  # type: ignore[misc]
         now["version"] = 2
         found = read(api, folder)
         assert rows(found, folder) == [b'{"x": 2, "p": "1"}\n', b'{"x": 2, "p": "2"}\n']

@@ -2,11 +2,8 @@
 
 import itertools
 import json
-import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,9 +17,9 @@ from penstock.components.example_gen.sources.spooled.spool import Spool
 from penstock.core.errors import ServerError
 from penstock.core.services import retries
 from penstock.core.state.folder import LocalFolder
+from tests.components.example_gen.sources.killing import killed_at
 from tests.servers.nifi_site_to_site import PORT, NifiSiteToSite
 
-KILLED = 9
 STEPS: list[tuple[type, str]] = [(Node, name) for name in ("open", "receive", "confirm", "cancel")]
 STEPS += [(Spool, "add"), (Spool, "add_snapshot"), (LocalFolder, "write")]
 FILES = 2
@@ -55,31 +52,6 @@ def read(nifi: NifiSiteToSite, folder: Path, number: int = 0) -> list[int]:
     return [row["x"][0] for batch in batches for row in batch.to_pylist()]
 
 
-def killed_at(step: int, run: Callable[[], Any], steps: Sequence[tuple[type, str]] = STEPS) -> bool:
-    """Runs a function in another process, which is killed before a step; whether there was one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the server, which the child does not need
-        child = os.fork()
-    if child == 0:
-        try:
-            points = itertools.count()
-            for owner, name in steps:
-                setattr(owner, name, _killing(getattr(owner, name), points, step))
-            run()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
-
-
-def _killing(method: Callable[..., Any], points: Iterator[int], step: int) -> Callable[..., Any]:
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        if next(points) == step:
-            os._exit(KILLED)
-        return method(*arguments, **options)
-
-    return wrapped
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("in_time", [True, False], ids=["nifi still waits", "nifi has taken it back"])
 def test_every_row_is_read_once_wherever_the_pull_is_killed(
@@ -90,7 +62,7 @@ def test_every_row_is_read_once_wherever_the_pull_is_killed(
         folder.mkdir()
         for number in range(FILES):
             nifi.offer(json.dumps({"x": number}).encode())
-        was_killed = killed_at(step, lambda folder=folder: read(nifi, folder))  # type: ignore[misc]
+        was_killed = killed_at(step, STEPS, lambda folder=folder: read(nifi, folder))  # type: ignore[misc]
         marked = _is_marked(folder)  # killed after it had marked its rows: they are that run's
         if not in_time:
             nifi.take_back()
@@ -119,7 +91,7 @@ def test_what_was_damaged_and_never_confirmed_comes_again(nifi: NifiSiteToSite, 
     nifi.offer(b'{"x": 2}')
     faults = iter(["damaged"])
     nifi.fault = lambda method, path: next(faults, None) if path.endswith("/flow-files") else None
-    assert killed_at(0, lambda: read(nifi, tmp_path), [(Node, "confirm")])
+    assert killed_at(0, [(Node, "confirm")], lambda: read(nifi, tmp_path))
     assert read(nifi, tmp_path, 1) == [1, 2]
 
 
