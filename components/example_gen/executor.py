@@ -26,7 +26,7 @@ from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Opened, Place, Request, Source, TypesGrew
 from penstock.components.example_gen.splits import Indices, Splitter
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import TaskResult
+from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import DataError
 from penstock.core.examples import payloads, records
 from penstock.core.files import atomic, object_stores
@@ -113,27 +113,31 @@ def run(
             written, output = _write(root, opened, request, output)
             if opened.done:
                 opened.done()
-        rows = written.rows
-        counts.show(rows=rows.total(), **opened.extent)
-        if written.unlabelled:
-            logger.warning("%d of %d rows have no value of the label %r", written.unlabelled, rows.total(), label)
-            counts.show(**{"without a label": written.unlabelled})
-    return TaskResult(
-        {
-            "examples": artifacts.metadata(
-                split_names=rows,
-                span=span,
-                version=version,
-                payload_format=records_are,
-                file_format="tfrecords_gzip",
-                input_fingerprint=fingerprint,
-                num_examples=json.dumps(dict(rows)),
-                **written.facts.metadata(output),
-                **({"spans": spans} if spans else {}),
-                **({"origin": json.dumps(dict(opened.origin), sort_keys=True)} if opened.origin else {}),
-            )
-        }
-    )
+        _show(counts, written, opened.extent, label)
+    told = {
+        "span": span,
+        "version": version,
+        "payload_format": records_are,
+        "input_fingerprint": fingerprint,
+        **({"spans": spans} if spans else {}),
+        **({"origin": json.dumps(dict(opened.origin), sort_keys=True)} if opened.origin else {}),
+    }
+    return TaskResult({"examples": _metadata(written, output, told)})
+
+
+def _show(counts: progress.Counts, written: Written, extent: Mapping[str, int], label: str) -> None:
+    total = written.rows.total()
+    counts.show(rows=total, **extent)
+    if written.unlabelled:
+        logger.warning("%d of %d rows have no value of the label %r", written.unlabelled, total, label)
+        counts.show(**{"without a label": written.unlabelled})
+
+
+def _metadata(written: Written, output: OutputSplits, told: Mapping[str, Property]) -> dict[str, Property]:
+    """Returns the metadata of Examples: what is known of them from their rows, and what was told of their data."""
+    rows = written.rows
+    own = {"file_format": "tfrecords_gzip", "num_examples": json.dumps(dict(rows))}
+    return artifacts.metadata(split_names=rows, **own, **written.facts.metadata(output), **told)
 
 
 def _write[P: Piece](

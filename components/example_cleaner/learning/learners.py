@@ -1,6 +1,7 @@
 """What each rule collects of the rows of a shard: small counts, or files in the folder that all workers see."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,27 +60,33 @@ class Shares(Learner):
         return self._rows, self._missing
 
 
-class SortedNumbers(Learner):
-    """The numbers of each column, in sorted files."""
+class _ByColumn[Part: Sized](Learner):
+    """The values of each column, in files of a bounded number of them."""
 
     def __init__(self, rule: Rule, spill: Spill):
         self._spill = spill
-        self._waiting: dict[str, list[np.ndarray]] = {column: [] for column in rule.columns}
+        self._waiting: dict[str, list[Part]] = {column: [] for column in rule.columns}
         self._files: dict[str, list[Path]] = {column: [] for column in rule.columns}
+
+    @abstractmethod
+    def _part(self, values: pa.Array) -> Part:
+        """Returns what is kept of the values of some rows."""
+
+    @abstractmethod
+    def _written(self, place: str, parts: list[Part]) -> Path:
+        """Writes the parts of a column to a file whose name tells its place."""
 
     def add(self, rows: Rows) -> None:
         for column, waiting in self._waiting.items():
             if rows.type(column) is None:
                 continue
-            numbers = rows.values(column).flat.to_numpy(zero_copy_only=False).astype(np.float64)
-            waiting.append(numbers[~np.isnan(numbers)])
+            waiting.append(self._part(rows.values(column).flat))
             if sum(map(len, waiting)) >= _MOST_ROWS:
                 self._write(column)
 
     def _write(self, column: str) -> None:
         place = f"{list(self._files).index(column)}-{len(self._files[column])}"
-        numbers = np.concatenate(self._waiting[column])
-        self._files[column].append(quantiles.write(self._spill.path(place, ".npy"), numbers))
+        self._files[column].append(self._written(place, self._waiting[column]))
         self._waiting[column] = []
 
     def result(self) -> dict[str, list[Path]]:
@@ -89,34 +96,26 @@ class SortedNumbers(Learner):
         return self._files
 
 
-class Counted(Learner):
+class SortedNumbers(_ByColumn[np.ndarray]):
+    """The numbers of each column, in sorted files."""
+
+    def _part(self, values: pa.Array) -> np.ndarray:
+        numbers: np.ndarray = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        kept: np.ndarray = numbers[~np.isnan(numbers)]
+        return kept
+
+    def _written(self, place: str, parts: list[np.ndarray]) -> Path:
+        return quantiles.write(self._spill.path(place, ".npy"), np.concatenate(parts))
+
+
+class Counted(_ByColumn[pa.Array]):
     """How often each value of each column occurs, in files by partition."""
 
-    def __init__(self, rule: Missing, spill: Spill):
-        self._spill = spill
-        self._waiting: dict[str, list[pa.Array]] = {column: [] for column in rule.columns}
-        self._files: dict[str, list[Path]] = {column: [] for column in rule.columns}
+    def _part(self, values: pa.Array) -> pa.Array:
+        return values.filter(pc.invert(pc.is_nan(values))) if pa.types.is_floating(values.type) else values
 
-    def add(self, rows: Rows) -> None:
-        for column, waiting in self._waiting.items():
-            if rows.type(column) is None:
-                continue
-            flat = rows.values(column).flat
-            waiting.append(flat.filter(pc.invert(pc.is_nan(flat))) if pa.types.is_floating(flat.type) else flat)
-            if sum(map(len, waiting)) >= _MOST_ROWS:
-                self._write(column)
-
-    def _write(self, column: str) -> None:
-        place = f"{list(self._files).index(column)}-{len(self._files[column])}"
-        values = pa.concat_arrays(self._waiting[column])
-        self._files[column].append(modes.write(self._spill.path(place, ".arrow"), values, self._spill.partitions))
-        self._waiting[column] = []
-
-    def result(self) -> dict[str, list[Path]]:
-        for column, waiting in self._waiting.items():
-            if sum(map(len, waiting)):
-                self._write(column)
-        return self._files
+    def _written(self, place: str, parts: list[pa.Array]) -> Path:
+        return modes.write(self._spill.path(place, ".arrow"), pa.concat_arrays(parts), self._spill.partitions)
 
 
 class Keys(Learner):

@@ -77,18 +77,13 @@ def rows(
             filter=None if deleted else keeps,  # row numbers count all rows
             use_threads=False,
         ):
-            count = batch.num_rows
-            if deleted:
-                batch = batch.filter(_left(deleted, row, count))
-            row += count
-            if deleted and keeps is not None:
-                batch = pa.Table.from_batches([batch]).filter(keeps).combine_chunks()
-                batch = batch.to_batches()[0] if batch.num_rows else batch.slice(0, 0)
-            if batch.num_rows:
+            left = _left(batch, row, deleted, keeps) if deleted else batch
+            row += batch.num_rows
+            if left.num_rows:
                 yield reader._to_requested_schema(
                     projection,
                     stored,
-                    batch,
+                    left,
                     downcast_ns_timestamp_to_us=version <= 2,
                     projected_missing_fields=known,
                     allow_timestamp_tz_mismatch=True,
@@ -103,8 +98,13 @@ def _part(fragment: ds.Fragment, part: Part) -> tuple[ds.Fragment, int]:
     return fragment.subset(row_group_ids=groups), before
 
 
-def _left(deleted: list[pa.ChunkedArray], row: int, count: int) -> pa.Array:
-    """Returns which of `count` rows from `row` on are not deleted."""
-    numbers = pa.array(range(row, row + count), pa.int64())
+def _left(
+    batch: pa.RecordBatch, row: int, deleted: list[pa.ChunkedArray], keeps: pc.Expression | None
+) -> pa.RecordBatch:
+    """Returns the rows of a batch that are not deleted and fit the filter; `row` is the number of the first of them."""
+    numbers = pa.array(range(row, row + batch.num_rows), pa.int64())
     gone = pa.chunked_array([chunk for positions in deleted for chunk in positions.chunks], pa.int64())
-    return pc.invert(pc.is_in(numbers, value_set=gone))
+    left = batch.filter(pc.invert(pc.is_in(numbers, value_set=gone)))
+    if keeps is None:
+        return left
+    return next(iter(pa.Table.from_batches([left]).filter(keeps).combine_chunks().to_batches()), left.slice(0, 0))
