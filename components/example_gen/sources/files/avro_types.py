@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from penstock.core.errors import DataError
 
-_PLAIN: Mapping[str, pa.DataType] = {
+PLAIN: Mapping[str, pa.DataType] = {
     "null": pa.null(),
     "boolean": pa.bool_(),
     "int": pa.int32(),
@@ -19,7 +19,7 @@ _PLAIN: Mapping[str, pa.DataType] = {
     "enum": pa.string(),
     "fixed": pa.binary(),
 }
-_LOGICAL: Mapping[tuple[str, str], pa.DataType] = {
+LOGICAL: Mapping[tuple[str, str], pa.DataType] = {
     ("int", "date"): pa.date32(),
     ("int", "time-millis"): pa.time32("ms"),
     ("long", "time-micros"): pa.time64("us"),
@@ -56,8 +56,8 @@ def _type(avro: Any, where: str, named: dict[str, Any], inside: tuple[str, ...])
     if isinstance(avro, list):
         return _union(avro, where, named, inside)
     if isinstance(avro, str):
-        if avro in _PLAIN:
-            return _PLAIN[avro]
+        if avro in PLAIN:
+            return PLAIN[avro]
         if avro in inside:
             raise DataError(f"{where}: expected a type that does not hold itself, found {avro}: leave it out")
         return _type(named[avro], where, named, inside)
@@ -74,7 +74,7 @@ def _type(avro: Any, where: str, named: dict[str, Any], inside: tuple[str, ...])
         return pa.list_(_type(avro["items"], where, named, inside))
     if kind == "map":
         return pa.map_(pa.string(), _type(avro["values"], where, named, inside))
-    return _LOGICAL.get((kind, logical), _PLAIN.get(kind) or _type(kind, where, named, inside))
+    return LOGICAL.get((kind, logical), PLAIN.get(kind) or _type(kind, where, named, inside))
 
 
 def _union(options: list[Any], where: str, named: dict[str, Any], inside: tuple[str, ...]) -> pa.DataType:

@@ -5,27 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from penstock.components.example_gen.sources.files import avro_types
 from penstock.core.errors import DataError
 
-_PRIMITIVE = {
-    "null": pa.null(),
-    "boolean": pa.bool_(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "bytes": pa.binary(),
-    "string": pa.string(),
-}
-_LOGICAL = {
-    "date": pa.date32(),
-    "time-millis": pa.time32("ms"),
-    "time-micros": pa.time64("us"),
-    "timestamp-millis": pa.timestamp("ms", "UTC"),
-    "timestamp-micros": pa.timestamp("us", "UTC"),
-    "local-timestamp-millis": pa.timestamp("ms"),
-    "local-timestamp-micros": pa.timestamp("us"),
-}
+_LOGICAL = {logical: arrow for (_, logical), arrow in avro_types.LOGICAL.items()}
 _NUMBERS = ("int", "long", "float", "double")
 _ASIDE = {"uuid", "duration", "timestamp-nanos", "local-timestamp-nanos"}  # read as what they are stored as
 
@@ -57,8 +40,8 @@ def _type(schema: Any, named: Mapping[str, Any], path: tuple[str, ...], within: 
     if isinstance(schema, list):
         return _union([branch for branch in schema if branch != "null"], named, path, within)
     if isinstance(schema, str):
-        if schema in _PRIMITIVE:
-            return _PRIMITIVE[schema]
+        if schema in avro_types.PLAIN:
+            return avro_types.PLAIN[schema]
         if schema in within:
             raise DataError(f"Avro: column {'.'.join(path)}: {schema} contains itself: leave the column out")
         return _type(named[schema], named, path, within)
@@ -77,11 +60,7 @@ def _type(schema: Any, named: Mapping[str, Any], path: tuple[str, ...], within: 
     if logical == "decimal":
         digits, places = schema["precision"], schema.get("scale", 0)
         return pa.decimal128(digits, places) if digits <= 38 else pa.decimal256(digits, places)
-    if logical in _LOGICAL:
-        return _LOGICAL[logical]
-    if kind == "enum":
-        return pa.string()
-    return pa.binary() if kind == "fixed" else _type(kind, named, path, within)
+    return _LOGICAL[logical] if logical in _LOGICAL else _type(kind, named, path, within)
 
 
 def _union(

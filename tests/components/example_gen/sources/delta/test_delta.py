@@ -5,7 +5,6 @@ import decimal
 import json
 import pickle
 import struct
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ from pyroaring import BitMap
 from penstock.components.engines import open_engine
 from penstock.components.example_gen import configs, executor
 from penstock.components.example_gen.inputs import resolving
-from penstock.components.example_gen.sources import columns, parquet_ranges
+from penstock.components.example_gen.sources import parquet_ranges
 from penstock.components.example_gen.sources.delta.source import DeltaSource
 from penstock.components.example_gen.sources.source import Request
-from penstock.core.artifacts import Examples
 from penstock.core.errors import ConfigError, DataError, SystemFailure
-from penstock.core.examples import records
 from penstock.core.services import retries
+from tests.components.example_gen.sources.tables import Read, features
 from tests.servers import ports
 from tests.servers.object_stores import s3
 
@@ -55,35 +53,12 @@ def base(path: object, **options: Any) -> str:
     return json.dumps({"delta": {"path": str(path), **options}})
 
 
-class Read:
-    """Resolves and runs ExampleGen, and gives the rows in the order of their ids."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.metadata: dict[str, Any] = {}
-
-    def __call__(self, source: str, **parameters: Any) -> list[dict[str, Any]]:
-        out = self.folder / f"examples-{len(list(self.folder.iterdir()))}"
-        config = {key: parameters.pop(key) for key in ("input_config", "range_config") if key in parameters}
-        found = resolving.resolve(input_base=source, **config)
-        run = {**found._asdict(), "engine": "local:1", **parameters}
-        self.metadata = executor.run(examples=str(out), input_base=source, **run).metadata["examples"]
-        files = [file for split in Examples(out).splits() for file in Examples(out).files(split)]
-        return in_order(row for batch in records.read_batches(files) for row in batch.to_pylist())
-
-
-def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns rows in the order of their ids, without what has no value."""
-    return sorted(({name: value for name, value in row.items() if value} for row in rows), key=lambda row: row["id"])
-
-
 def expected(path: object, version: int | None = None, predicate: str | None = None) -> list[dict[str, Any]]:
     """The rows as the library reads them, as features."""
     table = DeltaTable(str(path), version=version)
     scanned = pa.table(table.scan(predicate=predicate)).to_pylist()
     plain = pa.schema(table.schema().to_arrow())  # what is scanned has texts of a type that Arrow hardly knows
-    batches = pa.Table.from_pylist(scanned, plain).to_batches()
-    return in_order(row for batch in batches for row in columns.features(batch, "oracle").to_pylist())
+    return features(pa.Table.from_pylist(scanned, plain))
 
 
 @pytest.fixture

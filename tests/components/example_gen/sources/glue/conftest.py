@@ -4,7 +4,7 @@ import datetime
 import decimal
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.components.example_gen import executor
-from penstock.components.example_gen.inputs import resolving
 from penstock.components.example_gen.sources.glue import hive_types
-from penstock.core.artifacts import Examples
-from penstock.core.examples import records
 from penstock.core.services import retries, waiting
+from tests.components.example_gen.sources import tables
 from tests.servers.object_stores import ObjectStore, s3
 
 SERDES = {
@@ -125,30 +122,19 @@ def lake(running: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return running
 
 
-class Read:
-    """Resolves and runs ExampleGen, and gives the rows in the order of their ids."""
+class Read(tables.Read):
+    """Resolves and runs ExampleGen on a table of the database."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        super().__init__(folder)
         self.state = str(folder / "state")
-        self.metadata: dict[str, Any] = {}
 
     def __call__(self, table: str, input_config: str = "", **options: Any) -> list[dict[str, Any]]:
-        out = self.folder / f"examples-{len(list(self.folder.iterdir()))}"
         run = {key: options.pop(key) for key in ("engine", "label") if key in options}
         base = json.dumps({"glue": {"database": "sales", "table": table, **options}})
-        found = resolving.resolve(input_base=base, input_config=input_config, state=self.state)
-        run = {"engine": "local:1", **run, **found._asdict()}
-        self.metadata = executor.run(examples=str(out), input_base=base, **run).metadata["examples"]
-        files = [file for split in Examples(out).splits() for file in Examples(out).files(split)]
-        return in_order(row for batch in records.read_batches(files) for row in batch.to_pylist())
+        return super().__call__(base, input_config=input_config, state=self.state, **run)
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     return Read(tmp_path)
-
-
-def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns rows in the order of their ids, without what has no value."""
-    return sorted(({name: value for name, value in row.items() if value} for row in rows), key=lambda row: row["id"])

@@ -18,7 +18,6 @@ from pyiceberg.catalog import load_catalog
 
 from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import resolving
-from penstock.components.example_gen.sources import columns
 from penstock.components.example_gen.sources.glue import hive_types
 from penstock.components.example_gen.sources.glue.source import GluePiece, GlueSource
 from penstock.core.errors import ConfigError, DataError, NoServer, ServerError
@@ -28,10 +27,10 @@ from tests.components.example_gen.sources.glue.conftest import (
     TYPES,
     Lake,
     Read,
-    in_order,
     parquet,
     trips,
 )
+from tests.components.example_gen.sources.tables import features
 from tests.servers import ports
 from tests.servers.object_stores import BUCKET
 
@@ -74,10 +73,6 @@ def json_lines(table: pa.Table) -> bytes:
     return "".join(json.dumps({**row, "More": 1}, default=str) + "\n" for row in table.to_pylist()).encode()
 
 
-def expected(table: pa.Table) -> list[dict[str, Any]]:
-    return in_order(row for batch in table.to_batches() for row in columns.features(batch, "oracle").to_pylist())
-
-
 def test_every_format_gives_the_same_rows(lake: Lake, read: Read) -> None:
     """With the types of the catalogue, each partition as its own SerDe says. Hive's hidden files are left alone."""
     flat = trips().select(list(TYPES))
@@ -101,9 +96,9 @@ def test_every_format_gives_the_same_rows(lake: Lake, read: Read) -> None:
     for form in forms:
         own = [dict(row) for row in rows if row["form"] == [form.encode()]]
         assert [row.pop("form") for row in own] == [[form.encode()]] * 60
-        assert own == expected(flat), form
+        assert own == features(flat), form
     nested = read("trips", push_down_predicate="form IN ('parquet', 'orc', 'avro', 'json')", columns=["id", *NESTED])
-    assert nested == sorted(expected(trips().select(["id", *NESTED])) * 4, key=lambda row: row["id"])
+    assert nested == sorted(features(trips().select(["id", *NESTED])) * 4, key=lambda row: row["id"])
 
 
 def test_the_catalogue_chooses_partitions_and_these_are_columns(lake: Lake, read: Read) -> None:
@@ -205,7 +200,7 @@ def test_a_table_of_iceberg_is_read_by_its_snapshot(lake: Lake, read: Read) -> N
     )
     catalog.create_table("sales.ice", trips().schema).append(trips())
     rows = read("ice", push_down_predicate="id >= 10", columns=["id", "fare"])
-    assert rows == expected(trips().select(["id", "fare"]))[10:]
+    assert rows == features(trips().select(["id", "fare"]))[10:]
     assert json.loads(read.metadata["origin"])["table"] == "sales.ice"
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pickle
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from pyiceberg.types import LongType, StringType
 from penstock.components.engines import open_engine
 from penstock.components.example_gen import configs, executor
 from penstock.components.example_gen.inputs import resolving
-from penstock.components.example_gen.sources import columns, pieces
+from penstock.components.example_gen.sources import pieces
 from penstock.components.example_gen.sources.iceberg.source import IcebergSource
 from penstock.components.example_gen.sources.source import Opened, Request
-from penstock.core.artifacts import Examples
 from penstock.core.errors import ConfigError, DataError
-from penstock.core.examples import records
 from tests.components.example_gen.sources.iceberg import merge_on_read
 from tests.components.example_gen.sources.iceberg.lake import ROWS, Lake, trips
+from tests.components.example_gen.sources.tables import Read, features
 
 ALL = AlwaysTrue()
 
@@ -49,37 +47,14 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
 
 
-class Read:
-    """Resolves and runs ExampleGen, and gives the rows in the order of their ids."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.metadata: dict[str, Any] = {}
-
-    def __call__(self, base: str, **parameters: Any) -> list[dict[str, Any]]:
-        out = self.folder / f"examples-{len(list(self.folder.iterdir()))}"
-        config = {key: parameters.pop(key) for key in ("input_config", "range_config") if key in parameters}
-        found = resolving.resolve(input_base=base, **config)
-        run = {**found._asdict(), "engine": "local:1", **parameters}
-        self.metadata = executor.run(examples=str(out), input_base=base, **run).metadata["examples"]
-        files = [file for split in Examples(out).splits() for file in Examples(out).files(split)]
-        return in_order(row for batch in records.read_batches(files) for row in batch.to_pylist())
-
-
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     return Read(tmp_path)
 
 
-def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns rows in the order of their ids, without what has no value."""
-    return sorted(({name: value for name, value in row.items() if value} for row in rows), key=lambda row: row["id"])
-
-
 def expected(table: Table, row_filter: str | AlwaysTrue = ALL, **options: Any) -> list[dict[str, Any]]:
     """The rows as PyIceberg reads them, as features."""
-    batches = table.scan(row_filter, **options).to_arrow().to_batches()
-    return in_order(row for batch in batches for row in columns.features(batch, "oracle").to_pylist())
+    return features(table.scan(row_filter, **options).to_arrow())
 
 
 def test_rows_of_every_type_are_those_that_pyiceberg_reads(written: Lake, read: Read) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from penstock.components.example_gen.sources.nifi.source import NifiSource
 from penstock.components.example_gen.sources.source import Asked, Request
 from penstock.components.example_gen.sources.spooled.spool import Spool
 from penstock.core.errors import ServerError
-from penstock.core.services import retries
 from penstock.core.state.folder import LocalFolder
 from tests.components.example_gen.sources.killing import killed_at
 from tests.servers.nifi_site_to_site import PORT, NifiSiteToSite
@@ -23,17 +21,6 @@ from tests.servers.nifi_site_to_site import PORT, NifiSiteToSite
 STEPS: list[tuple[type, str]] = [(Node, name) for name in ("open", "receive", "confirm", "cancel")]
 STEPS += [(Spool, "add"), (Spool, "add_snapshot"), (LocalFolder, "write")]
 FILES = 2
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "PAUSE", 0.0)
-
-
-@pytest.fixture
-def nifi() -> Iterator[NifiSiteToSite]:
-    with NifiSiteToSite() as server:
-        yield server
 
 
 def read(nifi: NifiSiteToSite, folder: Path, number: int = 0) -> list[int]:

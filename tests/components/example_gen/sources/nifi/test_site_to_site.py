@@ -4,7 +4,7 @@ import datetime
 import io
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError, ServerUnavailable
-from penstock.core.services import retries
 from tests.components.example_gen.sources.conftest import SourceRun
 from tests.servers import ports
 from tests.servers.api import Api, Reply
 from tests.servers.nifi_site_to_site import PORT, NifiSiteToSite
 
 Run = Callable[..., SourceRun]
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "PAUSE", 0.0)
-
-
-@pytest.fixture
-def nifi() -> Iterator[NifiSiteToSite]:
-    with NifiSiteToSite() as server:
-        yield server
 
 
 def of(nifi: NifiSiteToSite, **options: Any) -> dict[str, Any]:
