@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.core.cleaning.rules import Range, Rule, Unit, Values
+from penstock.core.cleaning.rules import Missing, Range, Rule, Unit, Values
 from penstock.core.errors import ConfigError
 
 
@@ -38,8 +38,8 @@ def check(rules: Sequence[Rule]) -> None:
                     raise ConfigError(f"rules[{index}] ({rule.KIND}): {_excluded(rule, column, before)}")
                 if isinstance(rule, Range) and rule.otherwise != "flag":
                     of_columns[column] = kept
-            if isinstance(rule, Unit | Values):  # there are other numbers then
-                of_columns.pop(column, None)
+            if isinstance(rule, Unit | Values) or (isinstance(rule, Missing) and rule.action == "constant"):
+                of_columns.pop(column, None)  # there are other numbers now
 
 
 def _excluded(rule: Range | Unit, column: str, before: _Kept) -> str:

@@ -15,6 +15,7 @@ _OCTAL = "01234567"
 _FLAGS = "imsU"
 _ESCAPES = "afnrtv"  # letters that stand for a control character
 _CLASSES = "dswDSW"
+_NO_CHARACTERS = _CLASSES + "bBAzC"  # escapes of something else
 _POSIX = re.compile(r"alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit")
 _CATEGORY = re.compile(r"Any|C[cfos]?|L[lmotu]?|M[cen]?|N[dlo]?|P[cdefios]?|S[ckmo]?|Z[lps]?")
 _SCRIPT = re.compile(r"Yi|[A-Z][A-Za-z]{2,}(_[A-Z][A-Za-z]+)*")
@@ -177,7 +178,7 @@ class _Reader:
                 self.groups[-1].add()
             self.at = end + 2
             return
-        if letter and letter in "bBAzC" + _CLASSES:
+        if letter and letter in _NO_CHARACTERS:
             self.at += 2
         elif letter and letter in "pP":
             self._property()
@@ -212,7 +213,8 @@ class _Reader:
                 raise self._error(start, r"expected a character by its number, such as \x41 or \x{20AC}", 3)
             length = found.end()
         elif letter not in _ESCAPES and (letter.isalnum() or not letter.isascii()):
-            raise self._error(start, _LETTERS.get(letter, "RE2 has no such escape"), 2)
+            known = "it stands for no character" if letter in _NO_CHARACTERS else "RE2 has no such escape"
+            raise self._error(start, _LETTERS.get(letter, known), 2)
         self.at = start + 1 + length
 
     def _set(self) -> None:

@@ -150,7 +150,12 @@ def test_ranges_that_exclude_each_other(rules: list[Any], sentence: str) -> None
 
 
 @pytest.mark.parametrize(
-    "between", [{"rule": "unit", **FARE, "max": 10, "factor": 10}, {"rule": "values", **FARE, "mapping": {"1": 30}}]
+    "between",
+    [
+        {"rule": "unit", **FARE, "max": 10, "factor": 10},
+        {"rule": "values", **FARE, "mapping": {"1": 30}},
+        {"rule": "missing", **FARE, "action": "constant", "value": 30},
+    ],
 )
 def test_ranges_of_other_numbers_exclude_nothing(between: dict[str, Any]) -> None:
     assert len(parsing.rules([LOW, between, HIGH])) == 3
