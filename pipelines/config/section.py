@@ -80,7 +80,8 @@ def _existing(path: str) -> str:
     return path
 
 
-def _existing_file(path: str) -> str:
+def existing_file(path: str) -> str:
+    """Returns a path, or a URI, which is not looked at; a ValueError says why there is no file at a path."""
     if not is_remote(path) and not Path(_existing(path)).is_file():
         raise ValueError(f"{path} is a folder: expected a file")
     return path
@@ -140,7 +141,7 @@ FolderPath = Annotated[AnyPath, AfterValidator(_folder)]  # which need not exist
 ExistingPath = Annotated[AnyPath, AfterValidator(_existing)]
 ModelFolder = Annotated[FolderPath, AfterValidator(_model_folder)]
 ExistingModel = Annotated[ExistingPath, AfterValidator(_model_folder)]
-ExistingFile = Annotated[AnyPath, AfterValidator(_existing_file)]
+ExistingFile = Annotated[AnyPath, AfterValidator(existing_file)]
 
 
 def json_text(value: Any) -> str:

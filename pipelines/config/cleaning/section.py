@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 from penstock.core.cleaning import parsing
 from penstock.core.cleaning.rules import Rule
 from penstock.core.errors import ConfigError
-from penstock.core.files import paths
 from penstock.core.packages import is_inside
 from penstock.pipelines.config.cleaning.rule import CleaningRule, Share
-from penstock.pipelines.config.section import Section, is_remote, json_text
+from penstock.pipelines.config.section import Section, existing_file, json_text
 
 _FILE = "file"
 
@@ -36,8 +35,8 @@ class Cleaning(Section):
     def check(self, label: str) -> None:
         """Raises a ValueError for rules that are wrong in themselves, or fill the label."""
         for rule in self.rules:
-            if rule.file and not is_remote(rule.file) and not is_inside(rule.file):
-                paths.require(Path(rule.file))
+            if rule.file and not is_inside(rule.file):
+                existing_file(rule.file)
         try:
             self.read(label)
         except ConfigError as error:

@@ -90,6 +90,8 @@ def test_a_file_of_references_enters_by_what_it_holds(load: Load, tmp_path: Path
         ("{rule: check, expression: 'year >'}", "rules[0] (check): expression 'year >': invalid syntax"),
         ("{rule: missing, columns: [species], action: mode}", "'species' is the label, which is not filled"),
         ("{rule: reference, columns: [sex], file: none.csv}", "none.csv does not exist"),
+        ("{rule: reference, columns: [sex], file: .}", "is a folder: expected a file"),
+        ("{rule: reference, columns: [sex], file: /dev/zero}", "/dev/zero is a device: expected a file or a folder"),
         ("{rule: range, columns: [year], min: 3, max: 2}", "expected max, 2, or less, received 3"),
     ],
 )
