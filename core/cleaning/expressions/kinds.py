@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from penstock.core import csv_format
 from penstock.core.cleaning.expressions.syntax import Expression, column_of
 from penstock.core.cleaning.rules import TYPE_WORDS, Type
 
@@ -105,14 +106,6 @@ def _advice(part: ast.expr, kind: Kind, beside: ast.expr | None = None) -> str:
         case ast.Constant(value=int() | float() as value):
             return f": write {str(value)!r}, or {rule}"
         case ast.Constant(value=str() as value):
-            return f": write {value if _is_number(value) else 'a number'}, or {rule}"
+            return f": write {'a number' if csv_format.number(value) is None else value}, or {rule}"
         case _:
             return f": {rule}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
