@@ -12,7 +12,7 @@ from penstock.components.example_gen.inputs import references, spans
 from penstock.components.example_gen.inputs.references import Reference
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
-from penstock.core.arguments import check_object, check_string, parse_object
+from penstock.core.arguments import check_object, check_string, check_strings, parse_object
 from penstock.core.errors import ConfigError
 from penstock.core.examples import payloads
 from penstock.core.files import documents
@@ -120,7 +120,7 @@ class _Files:
     """Files as a split, as the reference `files` has them."""
 
     input_base: str
-    pattern: str
+    patterns: tuple[str, ...]
     format: str
     options: str
     payload_format: str
@@ -129,13 +129,17 @@ class _Files:
     def of(cls, split: str, options: Mapping[str, Any]) -> Self:
         where = f"splits.{split}.{_FILES}"
         given = check_object(where, dict(options), _OF_FILES)
-        texts = {"pattern": "*", "format": "csv", "payload_format": payloads.TF_EXAMPLE} | {
-            key: check_string(f"{where}.{key}", value, "a text") for key, value in given.items() if key != "options"
+        texts = {"format": "csv", "payload_format": payloads.TF_EXAMPLE} | {
+            key: check_string(f"{where}.{key}", value, "a text")
+            for key, value in given.items()
+            if key not in ("options", "pattern")
         }
+        pattern = given.get("pattern", "*")
+        several = check_strings(f"{where}.pattern", [pattern] if isinstance(pattern, str) else pattern, of="patterns")
         own = check_object(f"{where}.options", given.get("options", {}))
         if "input_base" not in texts:
             raise ConfigError(f"{where}.input_base: expected a folder or a file, received none")
-        return cls(**texts, options=documents.json_text(own) if own else "")
+        return cls(**texts, patterns=tuple(several), options=documents.json_text(own) if own else "")
 
 
 def _resolved(split: str, part: Reference, state: str) -> Resolved:
@@ -144,7 +148,7 @@ def _resolved(split: str, part: Reference, state: str) -> Resolved:
             Asked(part.options, configs.DEFAULT_INPUT, state=state and f"{state}/{split}")
         )
     files = _Files.of(split, part.options)
-    config = documents.json_text({"splits": [{"name": split, "pattern": files.pattern}]})
+    config = documents.json_text({"splits": [{"name": split, "pattern": pattern} for pattern in files.patterns]})
     found = spans.resolve(input_base=files.input_base, input_config=config)
     splits, words = configs.resolved_splits(found.resolved_input)
     return Resolved(splits, found.fingerprint, found.span, found.version, words)

@@ -172,10 +172,13 @@ def test_pages_that_do_not_end(api: Api, run_source: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, r"wants a sign-in \(401\): check the credentials of http.url"),
-        (403, r"does not let this account do that \(403: no\): check what the account of http.url may read"),
-        (404, r"does not know that \(404: no\): check http.url"),
-        (400, r"refuses the request \(400: no\)"),
+        (401, r"wants a sign-in \(401\): say with http.auth who signs in"),
+        (403, r"does not let this account do that \(403: no\): say with http.auth who signs in, and what that account"),
+        (
+            404,
+            r"GET http://\S+: the API has no such page \(404: no\): open the address yourself, and check http.url, w",
+        ),
+        (400, r"GET http://\S+: the API refuses it \(400: no\): check http.url, its parameters and http.paging"),
     ],
 )
 def test_what_a_person_can_mend_is_not_tried_again(status: int, error: str, api: Api, run_source: Run) -> None:
