@@ -20,8 +20,7 @@ def copy(file: DataFile, to: Path, csv: Mapping[str, Any] | None) -> bool:
     `csv` says how CSV is written, None is for other text, in UTF-8. The last row is whole, whatever ends of lines its
     quoted cells hold. Raises a DataError for what is damaged, and for bytes that are no text.
     """
-    given = csv or {}
-    encoding, quote = given.get("encoding") or "utf-8", given.get("quote_char") or '"'
+    encoding = (csv or {}).get("encoding") or "utf-8"
     to.parent.mkdir(parents=True, exist_ok=True)
     try:
         with compression.opened(file) as plain, io.TextIOWrapper(plain, encoding, newline="") as text:
@@ -29,13 +28,16 @@ def copy(file: DataFile, to: Path, csv: Mapping[str, Any] | None) -> bool:
             is_all = not text.read(1)
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: expected text in {error.encoding}: {error.reason}") from None
-    if not is_all:
-        end = beginning.rfind("\n") + 1
-        while csv is not None and end and beginning.count(quote, 0, end) % 2:
-            end = beginning.rfind("\n", 0, end - 1) + 1
-        beginning = beginning[:end] if end else beginning
-    to.write_text(beginning, encoding=encoding, newline="")
+    to.write_text(beginning if is_all else beginning[: end(beginning, csv)], encoding=encoding, newline="")
     return is_all
+
+
+def end(text: str, csv: Mapping[str, Any] | None) -> int:
+    """Returns where the last whole row of a text ends, that of the text if none does. `csv` is as in `copy`."""
+    found, quote = text.rfind("\n") + 1, (csv or {}).get("quote_char") or '"'
+    while csv is not None and found and text.count(quote, 0, found) % 2:
+        found = text.rfind("\n", 0, found - 1) + 1
+    return found or len(text)
 
 
 def copy_all(file: DataFile, to: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import SpanRange
+from penstock.components.example_gen.sampling import beginnings
 from penstock.components.example_gen.sampling.look import Look
 from penstock.components.example_gen.sources.http import pages, paging
 from penstock.components.example_gen.sources.http.options import HttpOptions
@@ -23,20 +24,20 @@ _MOST = 8 << 20  # bytes of an answer whose lines are rows
 
 
 class _Beginnings(ApiServer):
-    """Takes whole lines of the beginning of an answer, where lines are rows; of JSON all."""
+    """Takes whole rows of the beginning of an answer, where these are lines; of JSON all."""
 
     def _write(self, chunks: Iterable[bytes], path: Path, url: str) -> None:
         if self._options.format == "json":
             super()._write(chunks, path, url)
             return
-        with path.open("wb+") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                if file.tell() > _MOST:
-                    size = file.tell()
-                    file.seek(0)
-                    file.truncate(file.read().rfind(b"\n") + 1 or size)
-                    break
+        content = bytearray()
+        for chunk in chunks:
+            content += chunk
+            if len(content) > _MOST:
+                csv = self._options.csv if self._options.format == "csv" else None
+                del content[beginnings.end(content.decode("latin-1"), csv) :]
+                break
+        path.write_bytes(content)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, ServerError, SystemFailure
 from penstock.pipelines.config.data import Place
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.preview.rows import data_files, sources
@@ -14,7 +14,8 @@ from penstock.pipelines.preview.table import Table, Unseen
 def look(config: Config, asks: bool, notes: list[str]) -> dict[str, Table | Unseen]:
     """Returns the first rows of each place, or why they are not looked at, by the places' keys.
 
-    With `asks` servers are asked as well. What is seen beside the rows is added to `notes`.
+    With `asks` servers are asked as well; one that does not answer is a ServerError. What is seen beside rows is added
+    to `notes`.
     """
     found: dict[str, Table | Unseen] = {}
     for key, place in _named(config).items():
@@ -41,10 +42,15 @@ def _named(config: Config) -> dict[str, Place]:
 
 @contextlib.contextmanager
 def _of_part(key: str, config: Config) -> Iterator[None]:
-    """Says in errors of which split they are, where each is a place of its own."""
+    """Says in errors of which split they are, where each is a place of its own.
+
+    A server's silence is what a person can look after: nothing has been lost.
+    """
     try:
         yield
     except PenstockError as error:
         if config.data.parts and not error.message.startswith(key):
             error.message = f"{key}: {error.message.removeprefix('data: ')}"
+        if isinstance(error, SystemFailure) and error.exit_code == SystemFailure.exit_code:
+            raise ServerError(error.message, error.details) from None
         raise

@@ -3,26 +3,26 @@
 What is on a server is asked for only where a person wants it.
 """
 
-import contextlib
 import importlib.util
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.core import packages
-from penstock.core.errors import DataError, ServerError, SystemFailure
+from penstock.core.errors import DataError
 from penstock.pipelines.config.data import Place
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import own_sources
 from penstock.pipelines.preview.rows import source_table
 from penstock.pipelines.preview.table import Table, Unseen
 
+ASKING = "`penstock validate --data` looks at some rows"
+
 
 def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Table | Unseen:
     """Returns the first rows of a source, or why they are not looked at.
 
-    Raises what resolving and opening the source raises: no run could read the data either. A server that does not
-    answer is a ServerError. A module of the person's own is imported from where it is.
+    Raises what resolving and opening the source raises: no run could read the data either. A module of the
+    person's own is imported from where it is.
     """
     section = place.section
     assert section
@@ -43,11 +43,7 @@ def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Ta
         asked = Asked(reference.options, configs.input_splits(config.data.input_config_text), spans)
     if not (asks and place.custom is None) and not source.may_be_looked_at(asked):
         return Unseen("a run alone reads it" if asks else f"a run alone reads it, or {ASKING}")
-    with (
-        tempfile.TemporaryDirectory(prefix="penstock-preview-") as scratch,
-        open_engine("local:1") as engine,
-        _answered(),
-    ):
+    with tempfile.TemporaryDirectory(prefix="penstock-preview-") as scratch, open_engine("local:1") as engine:
         look = sampling.Look(reference.name, source, asked, config.label or "", Path(scratch), engine)
         try:
             with sampling.opened(look) as opened:
@@ -61,17 +57,3 @@ def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Ta
     if not rows.rows:
         raise DataError("data: it holds no row: expected at least one")
     return Table(rows.path, rows.names, rows.columns, rows.lines, whole=False)
-
-
-ASKING = "`penstock validate --data` looks at some rows"
-
-
-@contextlib.contextmanager
-def _answered() -> Iterator[None]:
-    """Raises a server's silence as what a person can look after: nothing has been lost."""
-    try:
-        yield
-    except SystemFailure as error:
-        if error.exit_code != SystemFailure.exit_code:
-            raise
-        raise ServerError(error.message, error.details) from None

@@ -132,15 +132,13 @@ class ApiServer(HttpServer):
 
     def _of_address(self, answer: Answer) -> ServerError:
         """Returns what it means that the API does not give a page, with all that it was asked."""
-        asked = f"GET {masks.masked(self._asked)}"
+        asked = f"GET {masks.masked(self._asked)} {answer.summary}"
         if answer.status not in (404, 410):
-            return ServerError(
-                f"{asked}: the API refuses it {answer.summary}: check http.url, its parameters and http.paging"
-            )
+            return ServerError(f"the API refuses {asked}: check http.url, its parameters and http.paging")
         sign_in = "" if self._options.auth else "; some APIs also say so to who does not sign in (http.auth)"
         return NotFound(
-            f"{asked}: the API has no such page {answer.summary}: open the address yourself, and check http.url, what "
-            f"data.splits add to it, and http.paging{sign_in}"
+            f"the API has no page for {asked}: open the address yourself, and check http.url, what data.splits add to "
+            f"it, and http.paging{sign_in}"
         )
 
 

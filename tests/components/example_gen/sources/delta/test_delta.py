@@ -267,5 +267,5 @@ def test_a_table_in_a_bucket_and_what_the_store_refuses(
 def test_rows_of_a_table_are_looked_at_before_a_run(written: Path, look: Callable[..., str]) -> None:
     told = look({"delta": {"path": str(written), "version": 0}}, label="paid")
     assert "rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
-    assert "label 'pay' does not exist; did you mean 'paid'?" in look({"delta": {"path": str(written)}}, "pay", 2)
+    assert "label 'paids' does not exist; did you mean 'paid'?" in look({"delta": {"path": str(written)}}, "paids", 2)
     assert "does not exist" in look({"delta": {"path": f"{written}s"}}, "paid", 2)

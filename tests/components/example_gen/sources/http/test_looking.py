@@ -55,7 +55,7 @@ def test_what_a_run_would_fail_with_is_told(api: Api, look: Look) -> None:
     assert "no row: expected at least one" in look(data, code=2)
     api.answer = lambda asked: Reply(b'{"message": "no such list"}', {"Content-Type": "application/json"}, status=404)
     told = look(data, code=2)
-    assert f"GET {api.url}/trips?token=***: the API has no such page (404: no such list): open the address" in told
+    assert f"the API has no page for GET {api.url}/trips?token=*** (404: no such list): open the address" in told
     assert "some APIs also say so to who does not sign in (http.auth)" in told
     api.answer = lambda asked: Reply(b"", status=503)
     assert "failed (503): try again later" in look(data, code=2)

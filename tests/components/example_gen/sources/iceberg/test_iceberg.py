@@ -232,7 +232,7 @@ def test_rows_of_a_table_are_looked_at_before_a_run(written: Lake, look: Callabl
     table = {"catalog": {"uri": written.uri}, "table": "db.trips"}
     told = look({"iceberg": table}, label="paid")
     assert "rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
-    assert "label 'pay' does not exist; did you mean 'paid'?" in look({"iceberg": table}, "pay", 2)
+    assert "label 'paids' does not exist; did you mean 'paid'?" in look({"iceberg": table}, "paids", 2)
     assert "Iceberg table db.trip does not exist; did you mean 'trips'?" in look(
         {"iceberg": {**table, "table": "db.trip"}}, "paid", 2
     )

@@ -1,8 +1,8 @@
 """`penstock validate --data` looks at a topic's newest records, and no run or consumer group sees that it did."""
 
+import json
 from collections.abc import Callable
-
-from confluent_kafka import ConsumerGroupTopicPartitions
+from typing import Any
 
 from tests.components.example_gen.sources.kafka.conftest import Topic
 from tests.servers import ports
@@ -11,9 +11,8 @@ MakeTopic = Callable[..., Topic]
 Look = Callable[..., str]
 
 
-def _data(topic: Topic, **options: object) -> dict[str, object]:
-    named = {"bootstrap_servers": topic.broker.address, "topic": topic.name, "timeout": 20}
-    return {"kafka": {**named, **topic.options, **options}}
+def _data(topic: Topic, **options: object) -> Any:
+    return json.loads(topic.input_base(**options))
 
 
 def test_the_newest_records_are_looked_at_and_stay(make_topic: MakeTopic, look: Look) -> None:
@@ -24,9 +23,8 @@ def test_the_newest_records_are_looked_at_and_stay(make_topic: MakeTopic, look: 
     told = look(_data(topic))
     assert "data: 501 rows looked at; columns: x (integers), fare (numbers with decimals)\n" in told
     assert not topic.folder.exists()
-    group = ConsumerGroupTopicPartitions("readers")
-    committed = topic.admin.list_consumer_group_offsets([group])["readers"].result()
-    assert not committed.topic_partitions
+    groups = topic.admin.list_consumer_groups().result().valid
+    assert "readers" not in {group.group_id for group in groups}
     assert len(topic.run(start="earliest")) == 2601  # nothing was taken
 
 
@@ -46,7 +44,9 @@ def test_what_a_run_would_fail_with_is_told(make_topic: MakeTopic, look: Look) -
     assert f"topic {topic.name}: it has no committed record yet: expected at least one" in look(_data(topic), code=2)
     topic.send([{"x": 0}, {"x": 1}])
     assert "label: the data has no column 'y'; the columns are x" in look(_data(topic), label="y", code=2)
-    assert "know no such topic: check kafka.topic" in look(_data(topic, topic="nowhere"), code=2)
+    assert "know no such topic: check kafka.topic" in look(
+        {"kafka": {**_data(topic)["kafka"], "topic": "nowhere"}}, code=2
+    )
     away = f"127.0.0.1:{ports.reserve()}"
     told = look(_data(topic, bootstrap_servers=away, timeout=1), code=2)
     assert f"no answer from the Kafka brokers {away} in 1 s" in told
