@@ -64,4 +64,5 @@ def not_looked_at(key: str, unseen: Unseen) -> str:
 def looked_at(key: str, rows: Table, described: Mapping[str, Column]) -> str:
     """Returns which columns were looked at, and in how many rows."""
     columns = listed([f"{name} ({_WORDS[column.kind]})" for name, column in described.items()])
-    return f"{key}: {rows.rows:,} rows looked at; columns: {columns}"
+    count = "1 row" if rows.rows == 1 else f"{rows.rows:,} rows"
+    return f"{key}: {count} looked at; columns: {columns}"

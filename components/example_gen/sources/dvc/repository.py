@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,8 +91,15 @@ class Repository:
     def file(self, name: str) -> RangedFile:
         """Returns a file by its name below the path, of which ranges are read from where it is."""
         path = f"{self._options.path}/{name}" if name else self._options.path
-        size = int(self._asked(lambda: self._files.info(path))["size"])
-        return _TrackedFile(f"dvc://{path}", size, self, path)
+        return _TrackedFile(f"dvc://{path}", self._asked(lambda: self._size(path)), self, path)
+
+    def _size(self, path: str) -> int:
+        """Returns how many bytes a file has, which DVC need not have noted."""
+        known = self._files.info(path).get("size")
+        if known is not None:
+            return int(known)
+        with self._files.open(path, "rb") as file:
+            return int(file.seek(0, io.SEEK_END))
 
     def content(self, path: str, start: int, end: int) -> bytes:
         """Returns the bytes of a file from `start` to `end`."""

@@ -261,5 +261,5 @@ def test_a_file_of_a_revision_is_looked_at_before_a_run(
     monkeypatch.setattr(dvc_sample, "_MOST", 100)
     assert "data: not looked at, for rows.parquet has a file of more than 0 MiB" in look({"dvc": rows})
     monkeypatch.setattr(beginnings, "_CHARACTERS", 9)
-    assert "data: 2 rows looked at" in look({"dvc": dvc}, label="y")
+    assert "data: 1 row looked at" in look({"dvc": dvc}, label="y")
     assert "data.dvc.rev" in look({"dvc": {**dvc, "rev": "v9"}}, code=2)

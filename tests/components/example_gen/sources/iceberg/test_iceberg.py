@@ -233,6 +233,6 @@ def test_rows_of_a_table_are_looked_at_before_a_run(written: Lake, look: Callabl
     told = look({"iceberg": table}, label="paid")
     assert "rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
     assert "label 'paids' does not exist; did you mean 'paid'?" in look({"iceberg": table}, "paids", 2)
-    assert "Iceberg table db.trip does not exist; did you mean 'trips'?" in look(
+    assert "Iceberg table db.trip does not exist; did you mean 'db.trips'?" in look(
         {"iceberg": {**table, "table": "db.trip"}}, "paid", 2
     )
