@@ -83,7 +83,8 @@ def _of_source(reference: str) -> Iterator[tuple[str, str]]:
             keys, value = waiting.pop(0)
             if isinstance(value, dict):
                 is_source = not keys or (len(keys) == 2 and keys[0] == "splits")
-                for name, item in value.items():
+                items: dict[str, Any] = value
+                for name, item in items.items():
                     if is_source and "." in name:  # the path of a class
                         waiting.append(((*keys, "custom", "paths"), item))
                         waiting.append(((*keys, "custom", "class"), name.rpartition(":")[0]))

@@ -51,8 +51,8 @@ def _here(config: Config, place: Place, base: Path, files: list[Path]) -> Table 
         form, payloads = place.file_format or "", place.payload_format or TF_EXAMPLE
         first = source_table.read(base, names, form, options, payloads)
     if first is None:
-        form = _NAMES.get(place.file_format or "", "TFRecord")
-        what = "some columns of files, and partitions," if in_part else f"{form} files"
+        name = _NAMES.get(place.file_format or "", "TFRecord")
+        what = "some columns of files, and partitions," if in_part else f"{name} files"
         return Unseen(f"{what} take {packages.RUNTIME}")
     return first
 
