@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from penstock.core.services import retries
 from penstock.pipelines.cli import main
 
 Validate = Callable[..., str]
@@ -18,6 +19,7 @@ Validate = Callable[..., str]
 def validate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Validate:
     """Returns a function that validates splits, of which `trips.db` is one, and gives what is told."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(retries, "PAUSE", 0.0)
     with contextlib.closing(sqlite3.connect("trips.db")) as database, database:
         database.execute("CREATE TABLE trips (fare REAL, city TEXT, paid INTEGER)")
         rows = [(row / 2, ["Bonn", " Bonn"][row % 9 == 0], row % 2) for row in range(90)]

@@ -71,8 +71,8 @@ def _rows(examples: artifacts.Examples, split: str) -> list[dict[str, Any]]:
 
 
 def test_each_split_is_read_from_its_place(folder: Folder, tmp_path: Path) -> None:
-    root = folder({"eval.csv": "x;label\nz;no\ny;yes\n"})
-    files = {"input_base": str(root), "pattern": "eval.csv", "options": {"delimiter": ";"}}
+    root = folder({"eval-1.csv": "x;label\nz;no\n", "eval-2.csv": "x;label\ny;yes\n", "other.csv": "x\n"})
+    files = {"input_base": str(root), "pattern": ["eval-1.csv", "*-2.csv"], "options": {"delimiter": ";"}}
     splits = {"train": {LETTERS: {"count": 4}}, "eval": {"files": files}}
     examples, metadata = _generate(splits, tmp_path / "out", label="label")
     labels = {b"a": b"no", b"b": b"yes", b"c": b"no", b"d": b"yes"}

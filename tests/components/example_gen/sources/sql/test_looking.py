@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from penstock.core.services import retries
 from tests.components.example_gen.sources.sql.conftest import Options
 from tests.servers import ports
 from tests.servers.mariadb import MariaDB
@@ -12,6 +13,11 @@ from tests.servers.postgresql import PostgreSQL
 
 Look = Callable[..., str]
 COLUMNS = "id (integers), fare (numbers with decimals), city (text), x (integers)"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0.0)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
