@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.core.errors import DataError
-from penstock.core.suggestions import did_you_mean, listed
+from penstock.core.suggestions import listed, nearest
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.preview.columns import Column, Kind
@@ -30,12 +30,14 @@ def differences(described: Mapping[str, Mapping[str, Column]]) -> Iterator[str]:
         return
     (first, columns), *others = described.items()
     for key, other in others:
-        for name in columns:
-            if name not in other:
-                new = [column for column in other if column not in columns]
-                yield f"{key}: it has no column {name!r}, which {first} has; {did_you_mean(name, new, 'it alone has')}"
-        if new := [name for name in other if name not in columns]:
-            yield f"{key}: it has columns that {first} lacks: {listed(new)}"
+        missing = [name for name in columns if name not in other]
+        new = [name for name in other if name not in columns]
+        if missing:
+            near = nearest(missing[0], new)
+            meant = f" (is it {near!r} here?)" if near else ""
+            yield f"{key}: it has no column {missing[0]!r}{meant}, which {first} has{_and_more(missing)}"
+        if new:
+            yield f"{key}: it has a column {new[0]!r} that {first} lacks{_and_more(new)}"
         for name, column in other.items():
             kinds = {columns[name].kind, column.kind} if name in columns else set()
             if len(kinds - {"empty"}) > 1:
@@ -45,6 +47,10 @@ def differences(described: Mapping[str, Mapping[str, Column]]) -> Iterator[str]:
                 )
 
 
+def _and_more(names: Sequence[str]) -> str:
+    return f"; so it is with {listed(names[1:])}" if names[1:] else ""
+
+
 def unknown(config: Config, key: str, names: Sequence[str]) -> Iterator[str]:
     """Yields which features are no columns of a place; of CSV files on this machine the configuration's check is sure.
 
@@ -52,7 +58,7 @@ def unknown(config: Config, key: str, names: Sequence[str]) -> Iterator[str]:
     """
     for feature in config.features:
         if feature not in names:
-            yield f"features.{feature}: {key} has no such column in the rows looked at; {hint(feature, names)}"
+            yield f"features.{feature}: {key} has no such column, as far as it was looked at; {hint(feature, names)}"
 
 
 def not_looked_at(key: str, unseen: Unseen) -> str:

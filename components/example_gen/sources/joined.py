@@ -13,7 +13,7 @@ from penstock.components.example_gen.inputs.references import Reference
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
 from penstock.core.arguments import check_object, check_string, check_strings, parse_object
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.examples import payloads
 from penstock.core.files import documents
 
@@ -51,7 +51,10 @@ class JoinedSource(Source[PartPiece[Any]]):
         """Asks each split's source. A ConfigError if there are patterns or spans for all of them at once."""
         if asked.splits is not configs.DEFAULT_INPUT or asked.spans:
             raise ConfigError("input_config, range_config: expected none beside splits that are sources of their own")
-        found = [(name, _resolved(name, part, asked.state)) for name, part in _parts(asked.options).items()]
+        found = []
+        for name, part in _parts(asked.options).items():
+            with _named(name):
+                found.append((name, _resolved(name, part, asked.state)))
         return Resolved(
             [InputSplit(name, split.pattern) for name, part in found for split in part.splits],
             "\n".join(f"split:{name},{part.fingerprint}" for name, part in found),
@@ -101,6 +104,17 @@ class JoinedSource(Source[PartPiece[Any]]):
             if type(source).with_all_types is not Source.with_all_types:
                 looked[name] = source.with_all_types(own, engine)
         return replace(self, parts=looked)
+
+
+@contextlib.contextmanager
+def _named(split: str) -> Iterator[None]:
+    """Says in errors of which split they are."""
+    try:
+        yield
+    except PenstockError as error:
+        if not error.message.startswith(f"split {split!r}"):
+            error.message = f"split {split!r}: {error.message}"
+        raise
 
 
 def _done(parts: Iterable[Opened[Any]]) -> None:
@@ -172,5 +186,7 @@ def _opened(split: str, part: Reference, request: Request) -> Iterator[Opened[An
             options=files.options,
             payload_format=payloads.parse(files.payload_format),
         )
-    with kind.open(replace(asked, splits=own)) as opened:
+    with contextlib.ExitStack() as stack:
+        with _named(split):
+            opened = stack.enter_context(kind.open(replace(asked, splits=own)))
         yield opened

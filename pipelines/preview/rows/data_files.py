@@ -71,20 +71,20 @@ def _elsewhere(config: Config, place: Place) -> Table | Unseen:
     )
     splits, _ = configs.resolved_splits(found.resolved_input)
     form, options = place.file_format or "", place.file_options(config.without_code)
-    with spans.data_files(place.input_base, splits) as files, tempfile.TemporaryDirectory() as scratch:
+    with (
+        spans.data_files(place.input_base, splits) as files,
+        tempfile.TemporaryDirectory(prefix="penstock-") as scratch,
+    ):
         first = files.all()[0]
-        if form not in beginnings.TEXT or place.partitions:
-            name = str(first).removeprefix(f"{files.root}/")
+        name = str(first).removeprefix(f"{files.root}/")
+        if form not in beginnings.TEXT:
             rows = source_table.read(files.root, [name], form, options, place.payload_format or TF_EXAMPLE)
-        else:
-            copy = Path(scratch) / first.name
-            with _named(copy, str(first)):
-                beginnings.copy(first, copy, options if form == "csv" else None)
-                looked = _here(config, place, Path(scratch), [copy])
-            if isinstance(looked, Unseen):
-                return looked
-            rows = looked
-    return replace(rows, whole=False)
+            return replace(rows, whole=False)
+        copy = Path(scratch) / name
+        with _named(copy, str(first)):
+            beginnings.copy(first, copy, options if form == "csv" else None)
+            looked = _here(config, place, Path(scratch), [copy])
+    return looked if isinstance(looked, Unseen) else replace(looked, whole=False)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Ta
     assert section
     if importlib.util.find_spec("pyarrow") is None:
         return Unseen(f"it takes {packages.RUNTIME}")
-    if asks and section.is_private:
+    if section.is_private:
         return Unseen(f"{place.source_key}.may_be_looked_at is false")
     from penstock.components.engines import open_engine
     from penstock.components.example_gen import configs, sampling, sources
@@ -42,7 +42,7 @@ def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Ta
         spans = configs.span_range(config.data.range_config_text, dated=True)
         asked = Asked(reference.options, configs.input_splits(config.data.input_config_text), spans)
     if not (asks and place.custom is None) and not source.may_be_looked_at(asked):
-        return Unseen("a run alone reads it" if asks else f"a run alone reads it, or {ASKING}")
+        return Unseen("a run alone reads it" if place.custom else f"a run alone reads it, or {ASKING}")
     with tempfile.TemporaryDirectory(prefix="penstock-preview-") as scratch, open_engine("local:1") as engine:
         look = sampling.Look(reference.name, source, asked, config.label or "", Path(scratch), engine)
         try:

@@ -47,8 +47,8 @@ def test_parts_that_fit_together(validate: Validate) -> None:
 
 def test_columns_that_differ_are_told(validate: Validate) -> None:
     told = validate("fares,city,paid,id\n1.5,3,0,1\n2.5,4,1,1\n")
-    assert "data.splits.eval: it has no column 'fare', which data.splits.train has; did you mean 'fares'?" in told
-    assert "data.splits.eval: it has columns that data.splits.train lacks: fares, id" in told
+    assert "data.splits.eval: it has no column 'fare' (is it 'fares' here?), which data.splits.train has\n" in told
+    assert "data.splits.eval: it has a column 'fares' that data.splits.train lacks; so it is with id\n" in told
     assert (
         "data.splits.eval: column 'city' is integers here and text in data.splits.train: a run takes one type in all "
         "splits" in told

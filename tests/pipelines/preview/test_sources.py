@@ -58,7 +58,7 @@ def test_what_a_run_would_fail_with_is_told(validate: Validate) -> None:
 
 
 def test_what_may_cost_is_not_looked_at(validate: Validate) -> None:
-    assert validate(0, module=("return True", "return False")) == UNSEEN
+    assert validate(0, module=("return True", "return False")) == "data: not looked at, for a run alone reads it\n"
     query = 'data={bigquery: {query: "SELECT 1 AS payment"}}'
     assert validate(0, query) == UNSEEN
 

@@ -24,6 +24,6 @@ def test_a_table_is_looked_at_and_a_query_is_not_run(emulator: Emulator, look: L
     for data in ({"table": f"{name}.short"}, {"query": "SELECT miles, x FROM rides.trips"}):
         told = look({"bigquery": data}, features={"mile": {"ignore": True}})
         assert "data: not looked at, for a query is billed; its columns: miles, x\n" in told
-        assert "features.mile: data has no such column in the rows looked at; did you mean 'miles'?" in told
+        assert "features.mile: data has no such column, as far as it was looked at; did you mean 'miles'?" in told
         assert "label: the data has no column 'y'" in look({"bigquery": data}, label="y", code=2)
     assert not [job for job in client.list_jobs() if job.job_id.startswith("penstock-")]  # but dry runs
