@@ -90,6 +90,15 @@ def test_each_split_is_read_from_its_place(folder: Folder, tmp_path: Path) -> No
         ]
 
 
+def test_what_is_raised_names_the_split(folder: Folder, tmp_path: Path) -> None:
+    root = folder({"a.csv": "x\n1\n", "b.csv": ""})
+    train = {"files": {"input_base": str(root), "pattern": "a.csv"}}
+    with pytest.raises(DataError, match=r"^split 'test': Delta table .*nowhere does not exist"):
+        _generate({"train": train, "test": {"delta": {"path": f"{root}/nowhere"}}}, tmp_path / "none")
+    with pytest.raises(DataError, match=r"^split 'eval': \S+b\.csv: "):
+        _generate({"train": train, "eval": {"files": {"input_base": str(root), "pattern": "b.csv"}}}, tmp_path / "out")
+
+
 def test_the_fingerprint_and_the_state_are_each_splits_own(folder: Folder) -> None:
     root = folder({"a.csv": "x\n1\n"})
     base = {"splits": {"train": {LETTERS: {"count": 2}}, "eval": {"files": {"input_base": str(root)}}}}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from penstock.components.example_gen.sampling import http as http_sample
 from tests.components.example_gen.sources.http.conftest import document
 from tests.servers import ports
 from tests.servers.api import Api, Reply
@@ -35,14 +36,15 @@ def test_each_split_is_a_page_of_its_newest_day(api: Api, look: Look) -> None:
     assert [asked.query["in"] for asked in api.requests] == ["a", "b"]
 
 
-def test_of_a_long_answer_the_beginning_is_taken(api: Api, look: Look) -> None:
-    """Whole lines of it, however the connection ends."""
+def test_of_a_long_answer_the_beginning_is_taken(api: Api, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole rows of it, also where a cell holds ends of lines."""
+    monkeypatch.setattr(http_sample, "_MOST", 1 << 17)
     line = json.dumps({"x": 1, "text": "." * 1000}).encode() + b"\n"
-    body = line.replace(b"1,", b"0,", 1) + line * 20_000
+    body = line.replace(b"1,", b"0,", 1) + line * 2000
     api.answer = lambda asked: Reply(body, {"Content-Type": "application/x-ndjson"})
     told = look({"http": {"url": api.url, "format": "json_lines"}})
     assert "rows looked at; columns: x (integers), text (text)" in told
-    table = b"x,text\n" + b"0,a\n" + b'1,"a\nb"\n' * 2_000_000
+    table = b"x,text\n" + b"0,a\n" + b'1,"a\nb"\n' * 100_000
     api.answer = lambda asked: Reply(table, {"Content-Type": "text/csv"})
     assert "rows looked at; columns: x (integers), text (text)" in look({"http": {"url": api.url, "format": "csv"}})
 
