@@ -20,6 +20,7 @@ from penstock.pipelines.cli.options import (
     config_argument,
     config_file,
     data_option,
+    is_config,
     label_option,
     load,
     set_option,
@@ -165,26 +166,35 @@ def components(output: Path, image: str | None) -> Answer:
 @cli.command()
 @config_argument
 @set_option
-@data_option
+@click.option(
+    "--data",
+    is_flag=False,
+    flag_value="",
+    metavar="[PATH]",
+    help="Looks at the data wherever it is: servers and buckets are asked for a few rows. With PATH at that, which "
+    "stands in place of data.path.",
+)
 @label_option
 @click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
 @json_option
 def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> Answer:
     """Checks a configuration, its module file and the first rows of its data, and runs nothing."""
+    if data and is_config(Path(data)) and config == Path(DEFAULT_CONFIG):
+        config, data = Path(data), ""  # the configuration, behind the option
     if keys:
         from penstock.pipelines.config import keys as config_keys
         from penstock.pipelines.config import training_pipeline as module
 
         entries = config_keys.entries(module.Config, module.FILLED)
         return Answer({"keys": entries}, lambda: config_keys.listing(entries))
-    loaded = load(config, assignments, data, label)
+    loaded = load(config, assignments, data or None, label)
     from penstock.pipelines.modules import published
     from penstock.pipelines.preview import findings, monitoring, proposal
 
     with proposal.proposing(loaded):
         checked = published.check(loaded)
         monitoring.check_thresholds(loaded)
-        preview = findings.look(loaded)
+        preview = findings.look(loaded, asks=data is not None)
     values = loaded.model_dump(mode="json")
     if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say
         from penstock.pipelines.compiling import compile
@@ -198,13 +208,12 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     for sentence in warnings:
         warn(sentence)
     note(checked.keras_note)
-    for sentence in preview.not_looked_at:
-        note(sentence)
-    for sentence in preview.proposals:
+    for sentence in (*preview.looked_at, *preview.not_looked_at, *preview.proposals):
         note(sentence)
     result = {"file": str(config_file(config)), "pipeline": loaded.name, "valid": True}
     more = {
         "warnings": warnings,
+        "looked_at": list(preview.looked_at),
         "not_looked_at": list(preview.not_looked_at),
         "proposals": list(preview.proposals),
     }

@@ -66,7 +66,7 @@ def sentence(
     unseen = _of_tasks(pipeline, shared, _WHY[target])
     named = [
         (_LOST, [f"{_named(name, path, None)} is {path}" for name, path in _lost(pipeline, target, shared)]),
-        (_STORES, [f"{_named(name, uri, None)} is {uri}" for name, uri in _in_no_bucket(pipeline)]),
+        (_STORES, [f"{_named(name, uri, None, key)} is {uri}" for name, uri, key in _in_no_bucket(pipeline)]),
         (_IMPORTED, [f"{name} is {path}" for name, path in _imported(pipeline)]),
     ]
     clauses = [f"{' and '.join(dict.fromkeys(names))}: {why}" for why, names in named if names]
@@ -75,24 +75,24 @@ def sentence(
 
 def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
     """Returns the sentence on what tasks read and write themselves."""
-    unseen = dict(_unseen(pipeline, shared))
+    unseen = {name: (path, key) for name, path, key in _unseen(pipeline, shared)}
     if not unseen:
         return ""
-    root = unseen.get("pipeline_root")
-    if root and Path(unseen.get("working_dir", "")).is_relative_to(root):
+    root, _ = unseen.get("pipeline_root", (None, ""))
+    if root and Path(unseen.get("working_dir", ("", ""))[0]).is_relative_to(root):
         del unseen["working_dir"]
-    names = sorted(unseen, key=places.PARAMETERS.index)
-    clauses = [f"{_named(name, unseen[name], root)} is {unseen[name]}" for name in names]
+    named = [(name, *unseen[name]) for name in sorted(unseen, key=places.PARAMETERS.index)]
+    clauses = [f"{_named(name, path, root, key)} is {path}" for name, path, key in named]
     return f"{', '.join(clauses[:-1])} and {clauses[-1]}: {why}" if clauses[1:] else f"{clauses[0]}: {why}"
 
 
-def _in_no_bucket(pipeline: Pipeline) -> list[tuple[str, str]]:
-    """Returns the parameters whose values are URIs that tasks cannot read, such as https://, and these."""
-    values = {(place.parameter, place.value) for place in places.named(pipeline)}
-    values.add(("pipeline_root", str(pipeline.arguments.get("pipeline_root", ""))))
+def _in_no_bucket(pipeline: Pipeline) -> list[tuple[str, str, str]]:
+    """Returns the parameters whose values are URIs that tasks cannot read, such as https://, these, and their keys."""
+    values = {(place.parameter, place.value, place.key) for place in places.named(pipeline)}
+    values.add(("pipeline_root", str(pipeline.arguments.get("pipeline_root", "")), ""))
     return sorted(
-        (parameter, uri)
-        for parameter, uri in values
+        (parameter, uri, key)
+        for parameter, uri, key in values
         if is_remote(uri) and not uri.startswith("file://") and "{{$" not in uri and not _BUCKET.match(uri)
     )
 
@@ -113,8 +113,11 @@ def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                     yield name, path
 
 
-def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields the parameters and their paths. The pipeline root is one of them whether or not a task is given it."""
+def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yields the parameters, their paths, and the keys of these in the options of a source.
+
+    The pipeline root is one of them whether or not a task is given it.
+    """
     named = places.named(pipeline)
     mounted = {
         place.executor: [*_shared(pipeline, place.executor), *_mounts(pipeline, place.executor)] for place in named
@@ -122,15 +125,15 @@ def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, st
     for place in named:
         path = _local(place.value, place.parameter)
         if path and not _is_below(path, [*mounted[place.executor], *shared]):
-            yield place.parameter, path
+            yield place.parameter, path, place.key
     root = _local(pipeline.arguments.get("pipeline_root"))
     if named and root and not _is_below(root, [*chain.from_iterable(mounted.values()), *shared]):
-        yield "pipeline_root", root
+        yield "pipeline_root", root, ""
 
 
 def _lost(pipeline: Pipeline, target: str, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yields where models are pushed to, if a task has it, but no longer than it runs: an emptyDir, or the image."""
-    unseen = dict(_unseen(pipeline, shared))
+    unseen = {name for name, _, _ in _unseen(pipeline, shared)}
     for place in places.named(pipeline):
         path = _local(place.value)
         if place.parameter.startswith("push_destination") and path and place.parameter not in unseen:
@@ -168,7 +171,7 @@ def _mounts(pipeline: Pipeline, executor: str, kinds: Sequence[str] = _MOUNTS) -
         yield from (mount["mountPath"] for mount in settings.get(kind, []) if "mountPath" in mount)
 
 
-def _named(parameter: str, path: str, root: str | None) -> str:
-    words = [_KEYS[parameter]] if parameter in _KEYS else []
+def _named(parameter: str, path: str, root: str | None, key: str = "") -> str:
+    words = [f"data.{key}" if key else _KEYS[parameter]] if parameter in _KEYS else []
     words += ["copied below pipeline_root"] if parameter in _PUBLISHED and root and _is_below(path, [root]) else []
     return f"{parameter} ({', '.join(words)})" if words else parameter

@@ -26,6 +26,7 @@ PARAMETERS = (
 )
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
 _PLACE = re.compile(r"^(?:(?:sqlite|duckdb):///)?((?:/|(?:gs|s3|minio)://)[^/].*)", re.DOTALL)
+_KEYS = {"files": "", "input_base": "path"}  # what the configuration calls files of a split
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
@@ -40,6 +41,7 @@ class Place:
     executor: str
     parameter: str
     value: str
+    key: str = ""  # within `data`, where it is one of a source's options
 
     @property
     def component(self) -> str:
@@ -49,7 +51,7 @@ class Place:
 def named(pipeline: Pipeline) -> list[Place]:
     """Returns the places by their executors, nothing twice. What is known only while a pipeline runs is not there."""
     places = set(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments))
-    return sorted(places, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value))
+    return sorted(places, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value, place.key))
 
 
 def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Place]:
@@ -66,22 +68,32 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
                 nested = parameter == _PUSH or "." in parameter
                 for place in _in_json(parameter, value) if nested else [value]:
                     if isinstance(place, str) and place:
-                        inside = _of_source(place) if references.is_reference(place) else [place]
-                        yield from (Place(label, parameter, each) for each in inside)
+                        inside = _of_source(place) if references.is_reference(place) else [("", place)]
+                        yield from (Place(label, parameter, each, key) for key, each in inside)
 
 
-def _of_source(reference: str) -> Iterator[str]:
-    """Yields the paths and the buckets that a source's options name, and the module of a source of one's own."""
+def _of_source(reference: str) -> Iterator[tuple[str, str]]:
+    """Yields the paths and the buckets that a source's options name, and the module of a source of one's own.
+
+    With each comes what the configuration calls it within `data`.
+    """
     with contextlib.suppress(ValueError):
-        waiting: list[Any] = [json.loads(reference)]
+        waiting: list[tuple[tuple[str, ...], Any]] = [((), json.loads(reference))]
         while waiting:
-            value = waiting.pop(0)
+            keys, value = waiting.pop(0)
             if isinstance(value, dict):
-                waiting += [*value.values(), *(name.rpartition(":")[0] for name in value if ".py:" in name)]
+                is_source = not keys or (len(keys) == 2 and keys[0] == "splits")
+                items: dict[str, Any] = value
+                for name, item in items.items():
+                    if is_source and "." in name:  # the path of a class
+                        waiting.append(((*keys, "custom", "paths"), item))
+                        waiting.append(((*keys, "custom", "class"), name.rpartition(":")[0]))
+                    else:
+                        waiting.append(((*keys, _KEYS.get(name, name)), item))
             elif isinstance(value, list):
-                waiting += value
+                waiting += [(keys, item) for item in value]
             elif isinstance(value, str) and (found := _PLACE.match(value)):
-                yield found[1]  # of a database's URL the file
+                yield ".".join(filter(None, keys)), found[1]  # of a database's URL the file
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

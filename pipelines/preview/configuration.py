@@ -17,8 +17,9 @@ from penstock.core.page import numbers
 from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
-from penstock.pipelines.preview import dialect, findings, source_table, table
+from penstock.pipelines.preview import dialect, findings, table
 from penstock.pipelines.preview.columns import Column
+from penstock.pipelines.preview.rows import source_table
 from penstock.pipelines.preview.table import Table
 
 _PLAIN = re.compile(r"(?:\.\./)*[A-Za-z_][A-Za-z0-9_./-]*")
@@ -50,7 +51,7 @@ class DataFile:
         if form != "csv":
             if importlib.util.find_spec("pyarrow") is None:
                 raise UserError(f"{path}: to look at {form.upper()} files takes {packages.RUNTIME}")
-            first = source_table.read(path, [path], form, {})
+            first = source_table.read(path, [], form, {})
             return cls(path, {}, first, findings.described_columns(first, {}))
         options: dict[str, Any] = dict(dialect.guess(path).options)
         first = table.of_csv([path], options)

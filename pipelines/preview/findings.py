@@ -10,75 +10,58 @@ from penstock.core.errors import DataError
 from penstock.core.labels import Problem
 from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
-from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, source_table, sources, table
+from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, parts
 from penstock.pipelines.preview.columns import Column
-from penstock.pipelines.preview.table import Table
+from penstock.pipelines.preview.rows import places
+from penstock.pipelines.preview.table import Table, Unseen
 
 _ROWS = 20_000  # by which columns are tried for leaks
-_NAMES = {"avro": "Avro", "json": "JSON", "orc": "ORC", "parquet": "Parquet"}
 _TO_TRAIN = 10  # rows
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a person may want to mend, what was not looked at, and rules that clean the data, all in sentences."""
+    """What a person may want to mend, what was not looked at, rules that clean the data, and, where a person asks for
+    it, what was looked at; all in sentences."""
 
     warnings: Sequence[str] = ()
     not_looked_at: Sequence[str] = ()
     proposals: Sequence[str] = ()
+    looked_at: Sequence[str] = ()
 
 
-def look(config: Config) -> Findings:
-    """Looks at the data of this machine; a DataError for what no run could read or learn from."""
+def look(config: Config, asks: bool = False) -> Findings:
+    """Looks at the data of this machine, and with `asks` at any; a DataError for what no run could read or learn from.
+
+    Of splits that are places of their own each is looked at, and the first of these in all that one place is.
+    """
     if config.cleaning:
         cleaning.check_references(config.cleaning)
-    data = config.data
-    base = data.base_here
-    if not data.of_files:
-        rows = sources.first_rows(config)
-        if isinstance(rows, str):
-            return Findings((), [f"data: not looked at, for {rows}"])
-        return _of_table(config, rows, {})
-    if base is None:
-        why = (
-            f"{packages.name(data.path)!r} is not installed here"
-            if data.path and packages.is_inside(data.path)
-            else "it is elsewhere"
-        )
-        return Findings((), [f"data.path: not looked at, for {why}"])
-    files = table.files_of(base, [pattern for _, pattern in data.patterns])
-    if data.file_format == "tfrecord":
-        return Findings((), ["data.path: not looked at, for it has TFRecord files, which a run alone reads"])
-    options = data.csv_options(config.without_code)
-    in_part = data.columns or data.partitions
-    first: Table | None
-    if data.file_format == "csv" and not in_part:
-        first = table.of_csv(files, options)
-    elif data.file_format == "parquet" and not in_part:
-        first = table.of_parquet(files)
-    elif importlib.util.find_spec("pyarrow"):
-        first = source_table.read(base, files, data.file_format or "", data.file_options(config.without_code))
-    else:
-        first = None
-    if first is None:
-        what = (
-            "some columns of files, and partitions," if in_part else f"{_NAMES.get(data.file_format or '', '')} files"
-        )
-        return Findings((), [f"data.path: not looked at, for {what} take {packages.RUNTIME}"])
-    return _of_table(config, first, options)
+    notes: list[str] = []
+    seen = places.look(config, asks, notes)
+    unseen = [parts.not_looked_at(key, one) for key, one in seen.items() if isinstance(one, Unseen)]
+    tables = {key: one for key, one in seen.items() if isinstance(one, Table)}
+    described = {key: described_columns(one, places.csv_options(config, key)) for key, one in tables.items()}
+    for key, one in seen.items():
+        if one.names:
+            parts.require_label(config, key, one.names)
+            notes += parts.unknown(config, key, one.names)
+    notes += parts.differences(described)
+    if not tables:
+        return Findings(notes, unseen)
+    first = next(iter(tables))
+    found = _of_table(config, tables[first], described[first])
+    looked_at = [parts.looked_at(key, tables[key], described[key]) for key in tables] if asks else ()
+    return Findings([*notes, *found.warnings], [*unseen, *found.not_looked_at], found.proposals, looked_at)
 
 
-def _of_table(config: Config, first: Table, options: Mapping[str, Any]) -> Findings:
-    """Returns what the first rows tell; `options` are those of csv_example_gen that they were read with."""
-    described = described_columns(first, options)
+def _of_table(config: Config, first: Table, described: Mapping[str, Column]) -> Findings:
+    """Returns what the first rows tell."""
     warnings = list(_on_cells(config, described))
     not_looked_at = []
     if config.label:
-        label = described.get(config.label)
-        if label is None:
-            raise DataError(f"label: the data has no column {config.label!r}; {hint(config.label, first.names)}")
+        label = described[config.label]
         require_learnable(label, first, config.without_code)
         warnings += _on_label(label, first)
         problem = config.training.problem if config.training else None

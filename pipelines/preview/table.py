@@ -51,6 +51,14 @@ class Table:
         return len(self.lines)
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """Rows that are not looked at: `why`, as it stands after "for". `names` are the columns where these are known."""
+
+    why: str
+    names: Sequence[str] = ()
+
+
 def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
     """Reads CSV files; `options` are those of csv_example_gen.
 
@@ -118,8 +126,11 @@ def of_parquet(files: Sequence[Path]) -> Table | None:
     return Table(files[0], batch.schema.names, columns, range(1, batch.num_rows + 1), whole)
 
 
-def files_of(base: Path, of_splits: Sequence[str]) -> list[Path]:
-    """Returns the files that patterns mean, of {SPAN} and the like those of any; a DataError if a pattern has none."""
+def files_of(base: Path, of_splits: Sequence[str], key: str = "data.path") -> list[Path]:
+    """Returns the files that patterns mean, of {SPAN} and the like those of any; a DataError if a pattern has none.
+
+    `key` is what the configuration calls them.
+    """
     if base.is_file():
         return [base]
     files: list[Path] = []
@@ -130,9 +141,9 @@ def files_of(base: Path, of_splits: Sequence[str]) -> list[Path]:
             advice = ""
             if any(base.glob("*=*/")):
                 advice = "; its folders are named KEY=VALUE: data.partitions: hive reads the files in them"
-            raise DataError(f"data.path: no file matches {str(base / pattern)!r}: expected one at least{advice}")
+            raise DataError(f"{key}: no file matches {str(base / pattern)!r}: expected one at least{advice}")
         files += matched
-    return sorted(files)
+    return sorted(set(files))
 
 
 def _most(names: Sequence[str]) -> int:

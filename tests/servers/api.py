@@ -7,6 +7,7 @@
 A Reply may lie about its length, and may be cut.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(reply.body if reply.sent is None else reply.body[: reply.sent])
+        with contextlib.suppress(ConnectionError):  # of who has read enough
+            self.wfile.write(reply.body if reply.sent is None else reply.body[: reply.sent])
         if reply.length is None or reply.sent is not None or reply.length >= 0:
             self.close_connection = True
 

@@ -176,7 +176,8 @@ def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:
 def _there(root: Folder) -> str:
     names = root.held()
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return f": it holds {shown}" if names else ": it is empty"
+    nothing = "there is no such file or folder" if isinstance(root, RemoteFolder) else "it is empty"
+    return f": it holds {shown}" if names else f": {nothing}"
 
 
 def _kinds_of_all(splits: Sequence[InputSplit]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def kinds(schema: pa.Schema, where: str) -> dict[str, Kind]:
     for field in schema:
         for name, kind in _fields(field.name, field.type):
             if name in found:
-                raise DataError(f"{where}: expected different names of columns, found {name!r} twice")
+                raise DataError(f"{where}: expected different names of columns, found {name!r} twice: rename one")
             found[name] = _kind(kind, name, where)
     return found
 
@@ -44,7 +44,7 @@ def features(rows: pa.RecordBatch, where: str) -> pa.RecordBatch:
     for field, column in zip(rows.schema, rows.columns, strict=True):
         for name, values in _flattened(field.name, column):
             if name in columns:
-                raise DataError(f"{where}: expected different names of columns, found {name!r} twice")
+                raise DataError(f"{where}: expected different names of columns, found {name!r} twice: rename one")
             columns[name] = _feature(values, name, where)
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 

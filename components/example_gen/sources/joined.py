@@ -12,8 +12,8 @@ from penstock.components.example_gen.inputs import references, spans
 from penstock.components.example_gen.inputs.references import Reference
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
-from penstock.core.arguments import check_object, check_string, parse_object
-from penstock.core.errors import ConfigError
+from penstock.core.arguments import check_object, check_string, check_strings, parse_object
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.examples import payloads
 from penstock.core.files import documents
 
@@ -51,7 +51,10 @@ class JoinedSource(Source[PartPiece[Any]]):
         """Asks each split's source. A ConfigError if there are patterns or spans for all of them at once."""
         if asked.splits is not configs.DEFAULT_INPUT or asked.spans:
             raise ConfigError("input_config, range_config: expected none beside splits that are sources of their own")
-        found = [(name, _resolved(name, part, asked.state)) for name, part in _parts(asked.options).items()]
+        found = []
+        for name, part in _parts(asked.options).items():
+            with _named(name):
+                found.append((name, _resolved(name, part, asked.state)))
         return Resolved(
             [InputSplit(name, split.pattern) for name, part in found for split in part.splits],
             "\n".join(f"split:{name},{part.fingerprint}" for name, part in found),
@@ -103,6 +106,17 @@ class JoinedSource(Source[PartPiece[Any]]):
         return replace(self, parts=looked)
 
 
+@contextlib.contextmanager
+def _named(split: str) -> Iterator[None]:
+    """Says in errors of which split they are."""
+    try:
+        yield
+    except PenstockError as error:
+        if not error.message.startswith(f"split {split!r}"):
+            error.message = f"split {split!r}: {error.message}"
+        raise
+
+
 def _done(parts: Iterable[Opened[Any]]) -> None:
     for part in parts:
         if part.done:
@@ -120,7 +134,7 @@ class _Files:
     """Files as a split, as the reference `files` has them."""
 
     input_base: str
-    pattern: str
+    patterns: tuple[str, ...]
     format: str
     options: str
     payload_format: str
@@ -129,13 +143,17 @@ class _Files:
     def of(cls, split: str, options: Mapping[str, Any]) -> Self:
         where = f"splits.{split}.{_FILES}"
         given = check_object(where, dict(options), _OF_FILES)
-        texts = {"pattern": "*", "format": "csv", "payload_format": payloads.TF_EXAMPLE} | {
-            key: check_string(f"{where}.{key}", value, "a text") for key, value in given.items() if key != "options"
+        texts = {"format": "csv", "payload_format": payloads.TF_EXAMPLE} | {
+            key: check_string(f"{where}.{key}", value, "a text")
+            for key, value in given.items()
+            if key not in ("options", "pattern")
         }
+        pattern = given.get("pattern", "*")
+        several = check_strings(f"{where}.pattern", [pattern] if isinstance(pattern, str) else pattern, of="patterns")
         own = check_object(f"{where}.options", given.get("options", {}))
         if "input_base" not in texts:
             raise ConfigError(f"{where}.input_base: expected a folder or a file, received none")
-        return cls(**texts, options=documents.json_text(own) if own else "")
+        return cls(**texts, patterns=tuple(several), options=documents.json_text(own) if own else "")
 
 
 def _resolved(split: str, part: Reference, state: str) -> Resolved:
@@ -144,7 +162,7 @@ def _resolved(split: str, part: Reference, state: str) -> Resolved:
             Asked(part.options, configs.DEFAULT_INPUT, state=state and f"{state}/{split}")
         )
     files = _Files.of(split, part.options)
-    config = documents.json_text({"splits": [{"name": split, "pattern": files.pattern}]})
+    config = documents.json_text({"splits": [{"name": split, "pattern": pattern} for pattern in files.patterns]})
     found = spans.resolve(input_base=files.input_base, input_config=config)
     splits, words = configs.resolved_splits(found.resolved_input)
     return Resolved(splits, found.fingerprint, found.span, found.version, words)
@@ -168,5 +186,7 @@ def _opened(split: str, part: Reference, request: Request) -> Iterator[Opened[An
             options=files.options,
             payload_format=payloads.parse(files.payload_format),
         )
-    with kind.open(replace(asked, splits=own)) as opened:
+    with contextlib.ExitStack() as stack:
+        with _named(split):
+            opened = stack.enter_context(kind.open(replace(asked, splits=own)))
         yield opened

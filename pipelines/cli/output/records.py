@@ -15,14 +15,15 @@ from penstock.pipelines.config.key import Key
 class Validated(TypedDict):
     """A configuration in which nothing is wrong; with --keys the keys that it may have, and nothing else.
 
-    `warnings` are sentences on the data and the module, `not_looked_at` what could not be checked here,
-    `proposals` rules by which the data could be cleaned.
+    `warnings` are sentences on the data and the module, `looked_at` says with --data which columns were looked at,
+    `not_looked_at` what could not be checked here, `proposals` rules by which the data could be cleaned.
     """
 
     file: NotRequired[str]
     pipeline: NotRequired[str]
     valid: NotRequired[bool]
     warnings: NotRequired[list[str]]
+    looked_at: NotRequired[list[str]]
     not_looked_at: NotRequired[list[str]]
     proposals: NotRequired[list[str]]
     keys: NotRequired[list[Key]]

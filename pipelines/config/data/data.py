@@ -54,8 +54,8 @@ class Data(Place):
     def _check_patterns(self) -> None:
         if self.path is None:
             return
-        here = self.here
-        is_pattern = patterns.is_wild(self.path) and not (here and here.exists())
+        here, several = self.here, not isinstance(self.path, str)
+        is_pattern = several or (patterns.is_wild(self.paths[0]) and not (here and here.exists()))
         if self.splits and (is_pattern or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
         dates = self.range_config.dates if self.range_config else []

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,7 +12,9 @@ from penstock.core.errors import ConfigError
 from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
+from penstock.pipelines.config.data import files
 from penstock.pipelines.config.data.csv import Csv
+from penstock.pipelines.config.data.files import Located
 from penstock.pipelines.config.data.sources import (
     BigQuery,
     Custom,
@@ -27,9 +29,8 @@ from penstock.pipelines.config.data.sources import (
     Sql,
     dvc,
 )
-from penstock.pipelines.config.section import DataPath, Section, is_remote
+from penstock.pipelines.config.section import DataPath, Section
 
-_ANY_DEPTH = "**/*"
 _LOOKED_AT = 10_000  # files of a folder, by whose suffixes the format is known
 _OF_FILES = ("format", "payload_format", "csv")
 
@@ -37,11 +38,11 @@ _OF_FILES = ("format", "payload_format", "csv")
 class Place(Section):
     """Files, or a source of another kind: one of the two."""
 
-    path: DataPath | None = Field(
+    path: DataPath | Annotated[list[DataPath], Field(min_length=1)] | None = Field(
         default=None,
         description="A file, a folder, or, where neither has that name, a pattern with *, {SPAN}, {VERSION} or "
         "{YYYY}{MM}{DD}; relative to this file, or package:NAME/path inside a package that is installed where the "
-        "tasks run.",
+        "tasks run. Or a list of such, below one folder.",
     )
     format: FileFormat | None = Field(
         default=None,
@@ -79,6 +80,8 @@ class Place(Section):
     def _of_dvc(cls, values: Any) -> Any:
         """Reads path: dvc://... as the section that it stands for."""
         path = values.get("path") if isinstance(values, dict) else None
+        if isinstance(path, list) and any(isinstance(one, str) and one.startswith(dvc.SCHEME) for one in path):
+            raise ValueError(f"path: expected one {dvc.SCHEME} path alone, received a list with one in it")
         if not (isinstance(path, str) and path.startswith(dvc.SCHEME)):
             return values
         files = {key: values[key] for key in _OF_FILES if key in values}
@@ -104,18 +107,10 @@ class Place(Section):
 
     @model_validator(mode="after")
     def _there(self) -> Self:
-        here = self.here
-        if self.path and here and not patterns.is_wild(self.path):
-            try:
-                paths.require(here)
-            except ValueError as error:
-                raise ValueError(
-                    f"path: {error}: expected a file, a folder or a pattern; of data that only a cluster has, name a "
-                    f"sample on this machine, and submit with --param input_base={self.path}"
-                ) from None
-        if here and (special := kinds.special(here)):
-            raise ValueError(f"path: {here} is {special}: expected a file, a folder or a pattern")
+        for path in self.paths:
+            _check_here(path)
         self._check_source()
+        _ = self._located  # raises a ValueError for paths that have no folder in common
         if self.path is None:
             return self
         if self.csv is not None and self.file_format != "csv":
@@ -137,6 +132,11 @@ class Place(Section):
             for key in (*_OF_FILES, "columns", "partitions"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: it is of files: expected a path")
+
+    @property
+    def paths(self) -> list[str]:
+        """What `path` names, none where there are no files."""
+        return [self.path] if isinstance(self.path, str) else self.path or []
 
     @property
     def section(self) -> SourceSection | None:
@@ -164,55 +164,54 @@ class Place(Section):
             if isinstance(self.section, Dvc) and without_code:
                 options["csv"] = {"null_values": csv_format.AUTO} | options.get("csv", {})
             return {(classes or {}).get(name, name): options}
-        base, pattern = self._parts()
+        base, several = self._located
+        pattern = list(several) if len(several) > 1 else next(iter(several), "")
         options = self.file_options(without_code)
-        files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}
+        own = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}
         if self.payload_format not in (None, TF_EXAMPLE):
-            files["payload_format"] = self.payload_format
-        return {"files": {key: value for key, value in files.items() if value}}
+            own["payload_format"] = self.payload_format
+        return {"files": {key: value for key, value in own.items() if value}}
 
     def local_paths(self) -> dict[str, str]:
         """Returns the paths of this machine that tasks read, by their keys in the section."""
         if self.section is not None:
             return {f"{self.source_key}.{key}": path for key, path in self.section.local_paths().items()}
-        return {} if self.path is None or packages.is_inside(self.path) else {"path": self.input_base}
+        return {} if self.path is None or packages.is_inside(self.input_base) else {"path": self.input_base}
 
     @property
     def here(self) -> Path | None:
-        """Where `path` is on this machine; None in a bucket, and in a package that this environment lacks."""
-        return _here(self.path) if self.path else None
+        """Where `path` is on this machine; None of several, in a bucket, in a package that is not here."""
+        return files.here(self.path) if isinstance(self.path, str) else None
 
     @property
     def base_here(self) -> Path | None:
         """Where `input_base` is on this machine, as `here`."""
-        return _here(self.input_base) if self.path else None
+        return files.here(self.input_base) if self.path else None
 
     def require_package(self) -> None:
         """Raises a ConfigError if the data is in a package that this environment lacks."""
-        if self.path and packages.is_inside(self.path):
+        for path in filter(packages.is_inside, self.paths):
             try:
-                packages.resolve(self.path)
+                packages.resolve(path)
             except ValueError as error:
                 raise ConfigError(f"data.path: {error}") from None
 
     @property
     def input_base(self) -> str:
         """The folder that patterns are relative to, or one file; "" where there are no files."""
-        base, _ = self._parts()
-        return base
+        return self._located.base
 
     @property
     def patterns(self) -> list[tuple[str, str]]:
         """The input splits and their patterns, relative to `input_base`; empty for TFX's default, all files there."""
-        _, pattern = self._parts()
-        return [("single_split", pattern)] if pattern else []
+        return [("single_split", pattern) for pattern in self._located.patterns]
 
     @property
     def file_format(self) -> FileFormat | None:
         """The format, as `format` or a file's suffix says, else csv; None where there are no files."""
         if self.path is None or self.format is not None:
             return self.format
-        names = [self.path, *(pattern for _, pattern in self.patterns)]
+        names = [*self.paths, *(pattern for _, pattern in self.patterns)]
         here = self.here
         if here and here.is_dir() and self.lists_folder:
             below = here.rglob("*") if self.partitions else here.iterdir()
@@ -224,30 +223,21 @@ class Place(Section):
         """Whether all files of a folder are the data."""
         return True
 
-    def _parts(self) -> tuple[str, str]:
-        if self.path is None:
-            return "", ""
-        elsewhere = is_remote(self.path) or packages.is_inside(self.path)  # the same whether it is here as well or not
-        if elsewhere:
-            base = Path()
-        else:  # a folder that exists is no pattern, whatever its name
-            base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
-        start = len(str(base)) + 1 if base != Path() else 0
-        rest = self.path[start:]
-        if rest and not elsewhere and Path(self.path).is_file():
-            return str(Path(self.path).parent), patterns.escape(Path(self.path).name)
-        wild = patterns.first_wild(rest)
-        if wild >= 0:
-            start += rest[:wild].rfind("/") + 1
-            return self.path[: start - 1], self.path[start:]
-        is_folder = not formats.of_names([self.path]) if elsewhere else Path(self.path).is_dir()
-        return self.path, _ANY_DEPTH if self.partitions and is_folder else ""
+    @property
+    def _located(self) -> Located:
+        return files.located(self.paths, bool(self.partitions)) if self.paths else Located("")
 
 
-def _here(path: str) -> Path | None:
-    if is_remote(path):
-        return None
-    try:
-        return packages.resolve(path) if packages.is_inside(path) else Path(path)
-    except ValueError:
-        return None
+def _check_here(path: str) -> None:
+    """Raises a ValueError for a path of this machine that is not there, and for a special file."""
+    here = files.here(path)
+    if here and not patterns.is_wild(path):
+        try:
+            paths.require(here)
+        except ValueError as error:
+            raise ValueError(
+                f"path: {error}: expected a file, a folder or a pattern; of data that only a cluster has, name a "
+                f"sample on this machine, and submit with --param input_base={path}"
+            ) from None
+    if here and (special := kinds.special(here)):
+        raise ValueError(f"path: {here} is {special}: expected a file, a folder or a pattern")

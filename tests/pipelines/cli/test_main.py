@@ -43,7 +43,7 @@ def test_validate_lists_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["training.train_steps"].startswith("whole number, by default 0: FnArgs.train_steps;")
     assert told["training.train_splits"].startswith('[text], by default ["train"]: Splits')
     assert told["evaluation.slices"].startswith("[text or [text] or {name: text or whole number}]: Slices")
-    assert told["data.path"].startswith("text: A file, a folder")
+    assert told["data.path"].startswith("text or [text]: A file, a folder")
     assert told["data.format"].startswith("avro or csv or json or orc or parquet or tfrecord: ")
     assert told["training"].startswith("section: ")
     assert told["splits.hash_buckets"].startswith('{name: whole number}, by default {"train": 2, "eval": 1}: ')

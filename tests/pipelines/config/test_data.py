@@ -177,3 +177,46 @@ def test_what_is_said_of_files_that_have_no_such(data: str, sentence: str, load:
         (project / name).touch()
     with pytest.raises(ConfigError, match=sentence):
         load([f"data={data}"])
+
+
+def test_several_paths_are_patterns_below_the_folder_that_they_share(load: Load, project: Path) -> None:
+    for name in ("2024/a.csv", "2025/b.csv", "odd[1]/c.csv"):
+        (project / name).parent.mkdir()
+        (project / name).write_text("x,y\n1,2\n")
+    data = load(["data={path: ['2024/*.csv', '2025', 2025/b.csv, 'odd[1]/*.csv']}"]).data
+    assert data.input_base == str(project)
+    assert [pattern for _, pattern in data.patterns] == ["2024/*.csv", "2025/*", "2025/b.csv", "odd[[]1]/*.csv"]
+    assert {name for name, _ in data.patterns} == {"single_split"}
+    assert data.local_paths() == {"path": str(project)}
+    assert load(["data={path: ['2024']}"]).data.input_base == str(project / "2024")
+    hive = load(["data={path: ['2024', '2025'], partitions: hive}"]).data
+    assert [pattern for _, pattern in hive.patterns] == ["2024/**/*", "2025/**/*"]
+    bucket = load(["data={path: ['s3://trips/2024/a.parquet', 's3://trips/2025/*.parquet']}"]).data
+    assert (bucket.input_base, bucket.file_format) == ("s3://trips", "parquet")
+    assert [pattern for _, pattern in bucket.patterns] == ["2024/a.parquet", "2025/*.parquet"]
+    joined = load(
+        ["data={splits: {train: {path: ['2024/*.csv', '2025/*.csv']}, eval: {path: '2024/*.csv'}}}", "splits=null"]
+    )
+    of_splits = json.loads(joined.data.input_base_text(True))["splits"]
+    assert of_splits["train"]["files"]["pattern"] == ["2024/*.csv", "2025/*.csv"]
+    assert of_splits["eval"]["files"]["pattern"] == "*.csv"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("[]", "path"),
+        (
+            "['s3://a/x.csv', 's3://b/x.csv']",
+            r"path: expected patterns below one folder, received s3://a/x\.csv and s3:",
+        ),
+        ("['s3://a/x.csv', x.csv]", "path: expected patterns below one folder"),
+        ("[nowhere.csv]", r"path: .*nowhere\.csv .*expected a file, a folder or a pattern"),
+        ("['dvc://a', 'dvc://b']", "path: expected one dvc:// path alone"),
+        ("['*.csv'], splits: {train: a}", "splits: expected path to be the folder"),
+    ],
+)
+def test_paths_that_are_not_together(path: str, sentence: str, load: Load, project: Path) -> None:
+    (project / "x.csv").write_text("x\n1\n")
+    with pytest.raises(ConfigError, match=sentence):
+        load([f"data={{path: {path}}}", "splits=null"])

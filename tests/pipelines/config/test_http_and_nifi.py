@@ -48,7 +48,10 @@ def test_the_manifest_of_the_page_is_json(block: str) -> None:
         ({"http": {"url": "https://me:secret@api.example.com"}}, "String should match pattern"),
         ({"http": {"url": "https://x", "format": "csv", "records": "a"}}, "records: expected none for csv"),
         ({"http": {"url": "https://x", "format": "csv", "columns": ["a"]}}, "columns: expected none for csv"),
-        ({"http": {"url": "https://x", "format": "csv", "paging": {"by": "cursor"}}}, "paging.by: expected link"),
+        (
+            {"http": {"url": "https://x", "format": "csv", "paging": {"by": "cursor", "at": "x"}}},
+            "paging.by: expected link",
+        ),
         ({"http": {"url": "https://x", "auth": {}}}, "expected one of token_env .* received none"),
         (
             {"http": {"url": "https://x", "auth": {"user": "a", "token_url": "https://y"}}},

@@ -48,9 +48,40 @@ def test_a_local_path_of_a_source_is_told(remote: Path, capsys: pytest.CaptureFi
     output = str(remote.parent / "compiled.yaml")
     data = "data={splits: {train: {path: s3://bucket/data.csv}, eval: {path: dvc://eval.csv}}}"
     command = ["compile", str(remote), "--target", "kubeflow", "-o", output, "--set", "push=null", "--set", data]
-    assert f"input_base (data.path) is {remote.parent}: the cluster's pods do not see" in told(capsys, *command)
+    key = "input_base (data.splits.eval.dvc.repo)"
+    assert f"{key} is {remote.parent}: the cluster's pods do not see" in told(capsys, *command)
     elsewhere = data.replace("eval.csv", "eval.csv?repo=https://git.example.com/team/data.git")
     assert told(capsys, *command[:-1], elsewhere) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "path"),
+    [
+        ("{delta: {path: lake}}", "delta.path", "lake"),
+        ("{sql: {url: 'sqlite:///trips.db', table: t}}", "sql.url", "trips.db"),
+        ("{splits: {train: {path: a.csv}, eval: {path: s3://b/e.csv}}}", "splits.train.path", ""),
+        (
+            "{iceberg: {catalog: {uri: 'http://c', warehouse: '{here}/lake'}, table: a.b}}",
+            "iceberg.catalog.warehouse",
+            "lake",
+        ),
+        (
+            "{custom: {class: penstock.components.example_gen.sources.files.orc.OrcSource, paths: {folder: lake}}}",
+            "custom.paths.folder",
+            "lake",
+        ),
+    ],
+)
+def test_a_path_in_the_options_of_a_source_is_named_as_it_is_written(
+    data: str, key: str, path: str, remote: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (remote.parent / "lake").mkdir()
+    (remote.parent / "a.csv").write_text("x,y\n1,2\n")
+    output, data = str(remote.parent / "compiled.yaml"), data.replace("{here}", str(remote.parent))
+    words = ["--set", "push=null", "--set", f"data={data}"]
+    sentence = f"input_base (data.{key}) is {remote.parent / path}: the cluster's pods do not see"
+    assert sentence in told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *words)
+    assert sentence in told(capsys, "lint", output, "--target", "kubeflow")
 
 
 def test_a_local_storage_of_a_service_is_told_by_its_key(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,10 +139,12 @@ def test_what_monitoring_reads_and_remembers_on_this_machine_is_told(
 def test_the_file_of_a_database_is_told_by_its_key(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(remote.parent / "compiled.yaml")
     settings = ["--set", "push=null", "--set", "data.path=null"]
-    key = "data.path"
-    for data in (
-        "data.sql={url: 'sqlite:///trips.db', table: trips}",
-        "data.splits={train: {sql: {url: 'duckdb:///trips.db', table: a}}, eval: {path: 's3://b/c.csv'}}",
+    for key, data in (
+        ("data.sql.url", "data.sql={url: 'sqlite:///trips.db', table: trips}"),
+        (
+            "data.splits.train.sql.url",
+            "data.splits={train: {sql: {url: 'duckdb:///trips.db', table: a}}, eval: {path: 's3://b/c.csv'}}",
+        ),
     ):
         assert f"({key}) is {remote.parent}/trips.db: the cluster's pods do not see" in told(
             capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *settings, "--set", data

@@ -34,14 +34,19 @@ def meaning(error: Exception, options: DvcOptions, known: Callable[[str], list[s
     if isinstance(error, config.NoRemoteError):
         return ConfigError(f"{where(options)}: the repository has no default remote: expected one in data.dvc.remote")
     if kind == "RemoteMissingDepsError":
-        return ConfigError(f"{where(options)}: its remote needs a plug-in of DVC ({said})")
+        return ConfigError(
+            f"{where(options)}: its remote needs a plug-in of DVC ({said}): install it where this task runs"
+        )
     if kind in _NOT_PUSHED or (kind == "FileNotFoundError" and "No storage files available" in str(error)):
         remote = f"the remote {options.remote!r}" if options.remote else "its remote"
         return DataError(f"{where(options)}: {remote} lacks its data: run `dvc push` where it was added")
     if isinstance(error, DvcException):
         return DataError(f"{where(options)}: {said}")
     if isinstance(error, PermissionError):
-        return ServerError(f"{where(options)}: its remote refuses this account ({said})")
+        return ServerError(
+            f"{where(options)}: its remote refuses this account ({said}): check the remote's credentials where this "
+            "task runs"
+        )
     if isinstance(error, ConnectionError | TimeoutError):
         return Unanswered(f"{where(options)}: its remote does not answer ({said})", "try again later")
     return None

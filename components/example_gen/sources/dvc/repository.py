@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from penstock.components.example_gen.sources.dvc import faults
 from penstock.components.example_gen.sources.dvc.options import DvcOptions
 from penstock.core import progress
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.files.data_files import RangedFile
 from penstock.core.services import retries
 from penstock.core.services.retries import Unanswered
 from penstock.core.suggestions import did_you_mean
@@ -86,6 +88,29 @@ class Repository:
             there = [f"{path}/{name}" if name else path for name in some]
             self._asked(functools.partial(self._files.get, there, list(map(str, here))))
 
+    def file(self, name: str) -> RangedFile:
+        """Returns a file by its name below the path, of which ranges are read from where it is."""
+        path = f"{self._options.path}/{name}" if name else self._options.path
+        return _TrackedFile(f"dvc://{path}", self._asked(lambda: self._size(path)), self, path)
+
+    def _size(self, path: str) -> int:
+        """Returns how many bytes a file has, which DVC need not have noted."""
+        known = self._files.info(path).get("size")
+        if known is not None:
+            return int(known)
+        with self._files.open(path, "rb") as file:
+            return int(file.seek(0, io.SEEK_END))
+
+    def content(self, path: str, start: int, end: int) -> bytes:
+        """Returns the bytes of a file from `start` to `end`."""
+
+        def read() -> bytes:
+            with self._files.open(path, "rb") as file:
+                file.seek(start)
+                return bytes(file.read(end - start))
+
+        return self._asked(read)
+
     def _hash(self, name: str, information: Mapping[str, Any]) -> str:
         """Returns DVC's hash of a file, or, where Git has the file itself, a hash of it."""
         return _md5(information) or f"sha256:{hashlib.sha256(self._files.cat_file(name)).hexdigest()}"
@@ -126,6 +151,17 @@ class Repository:
         with _quiet():
             scm = _file_system(self._options, "HEAD" if self._is_here else "").repo.scm
             return [*scm.list_tags(), *scm.list_branches()]
+
+
+@dataclass(frozen=True)
+class _TrackedFile(RangedFile):
+    """A file of an open repository."""
+
+    repository: Repository
+    path: str
+
+    def content(self, start: int, end: int) -> bytes:
+        return self.repository.content(self.path, start, min(end, self.size)) if start < self.size else b""
 
 
 @contextlib.contextmanager

@@ -38,9 +38,9 @@ class DvcSource(Source[FilePiece]):
             tracked = found.tracked()
         lines = []
         for split in asked.splits:
-            chosen = _chosen(tracked, split, options)
-            digest = tracked.hash if len(chosen) == len(tracked.files) else _digest(tracked, chosen)
-            lines.append(f"split:{split.name},num_files:{len(chosen)},{digest}")
+            names = chosen(tracked, split, options)
+            digest = tracked.hash if len(names) == len(tracked.files) else _digest(tracked, names)
+            lines.append(f"split:{split.name},num_files:{len(names)},{digest}")
         splits = [
             InputSplit(
                 split.name,
@@ -60,9 +60,9 @@ class DvcSource(Source[FilePiece]):
         folder = request.scratch / "dvc" / options.path
         with repository.opened(options, str(fixed[0]["commit"])) as found:
             tracked = found.tracked()
-            names = sorted({name for split in splits for name in _chosen(tracked, split, options)})
+            names = sorted({name for split in splits for name in chosen(tracked, split, options)})
             found.fetch(names, folder if names != [""] else folder.parent)
-        kind = sources.named(options.format or formats.of_names([name or options.path for name in names]) or "csv")
+        kind = sources.named(file_format(options, names))
         asked = replace(
             request,
             input_base=str(folder),
@@ -70,14 +70,14 @@ class DvcSource(Source[FilePiece]):
             options=options.csv_text if kind is sources.named("csv") else "",
             payload_format=payloads.parse(options.payload_format),
         )
-        with _named_as_tracked(folder, options), kind.open(asked) as opened:
+        with named_as_tracked(folder, options), kind.open(asked) as opened:
             yield replace(opened, origin=_origin(options, tracked))
 
     def read(self, piece: FilePiece) -> Iterator[Block]:
         raise NotImplementedError("the source of the files' format reads them")
 
 
-def _chosen(tracked: Tracked, split: InputSplit, options: DvcOptions) -> list[str]:
+def chosen(tracked: Tracked, split: InputSplit, options: DvcOptions) -> list[str]:
     """Returns the names of a split's files; a DataError if none matches its pattern."""
     if list(tracked.files) == [""]:
         return [""]
@@ -90,6 +90,11 @@ def _chosen(tracked: Tracked, split: InputSplit, options: DvcOptions) -> list[st
             f"{listed(sorted(tracked.files))}"
         )
     return names
+
+
+def file_format(options: DvcOptions, names: Sequence[str]) -> str:
+    """Returns the format of files, by their names below the path."""
+    return options.format or formats.of_names([name or options.path for name in names]) or "csv"
 
 
 def _digest(tracked: Tracked, names: Sequence[str]) -> str:
@@ -110,7 +115,7 @@ def _origin(options: DvcOptions, tracked: Tracked) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def _named_as_tracked(folder: Path, options: DvcOptions) -> Iterator[None]:
+def named_as_tracked(folder: Path, options: DvcOptions) -> Iterator[None]:
     """Names in errors what the repository has, and not the copy."""
     try:
         yield

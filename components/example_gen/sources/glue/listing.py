@@ -1,8 +1,9 @@
 """What a table holds now: its columns, the folders of its partitions, and the files in them."""
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ _SERDES = {
 }
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _PREFIXES = ("s3a://", "s3n://")
+_SOME = 100  # partitions, among which one with files is looked for
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,42 @@ class Listing:
 
 def look(glue: Glue, options: GlueOptions, described: Mapping[str, Any], predicate: str) -> Listing:
     """Lists the files of the partitions that fit a predicate."""
+    table = _partitions(glue, options, described, predicate)
+    return replace(table, files=_files(table.folders))
+
+
+def some(glue: Glue, options: GlueOptions, described: Mapping[str, Any], predicate: str) -> Listing:
+    """Lists a file: the first one of the last partition that has any, of some that fit a predicate."""
+    table = _partitions(glue, options, described, predicate, _SOME)
+    for folder in reversed(table.folders):
+        if files := _files([folder]):
+            return replace(table, folders=[folder], files=files[:1])
+    return table
+
+
+def _partitions(
+    glue: Glue, options: GlueOptions, described: Mapping[str, Any], predicate: str, most: int | None = None
+) -> Listing:
+    """Returns a table without its files, of at most so many partitions."""
     where = f"Glue table {options.name}"
     keys = [(str(key["Name"]), str(key.get("Type", "string"))) for key in described.get("PartitionKeys", [])]
     storage = described["StorageDescriptor"]
     columns = [(str(column["Name"]), str(column.get("Type", "string"))) for column in storage.get("Columns", [])]
     own = dict(described.get("Parameters", {}))
     if keys and own.get("projection.enabled", "").lower() == "true":
-        raise DataError(f"{where} has projected partitions, which the catalogue does not know: expected listed ones")
+        raise DataError(
+            f"{where} has projected partitions, which the catalogue does not know: expected partitions "
+            "that a crawler or MSCK REPAIR TABLE has listed"
+        )
     if keys:
         parts = [
             _folder(where, {**storage, **part["StorageDescriptor"]}, own, part["Values"])
-            for part in catalogue.partitions(glue, options, predicate)
+            for part in itertools.islice(catalogue.partitions(glue, options, predicate), most)
         ]
     else:
         parts = [_folder(where, storage, own, ())]
     folders = sorted(parts, key=lambda folder: (list(folder.values), folder.location))
-    return Listing(columns, keys, folders, _files(folders))
+    return Listing(columns, keys, folders, [])
 
 
 def check_unchanged(listing: Listing, where: str) -> None:

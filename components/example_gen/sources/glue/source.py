@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,17 +61,16 @@ class GlueSource(TableSource[GluePiece]):
         glue = Glue(options.region)
         if options.job:
             job.finished(glue, options.job, asked.state)
-        described = catalogue.table(glue, options)
-        predicates = {split.name: "" if asked.splits is DEFAULT_INPUT else split.pattern for split in asked.splits}
-        if described.get("Parameters", {}).get("table_type", "").lower() == "iceberg":
-            found = _iceberg(asked, options)
-        else:
-            if asked.spans:
-                raise ConfigError("range_config: a Glue table has no spans: expected none, but a push_down_predicate")
-            found = _listed(glue, options, described, predicates, asked.state)
+        found = _found(glue, options, asked, listing.look)
         if options.job:
             job.used(asked.state)
         return found
+
+    @classmethod
+    def some(cls, asked: Asked) -> Resolved:
+        """Finds a file for each split, runs no job and keeps nothing."""
+        options = GlueOptions.of(asked.options)
+        return _found(Glue(options.region), options, replace(asked, state=""), listing.some)
 
     @classmethod
     @contextlib.contextmanager
@@ -140,18 +139,29 @@ def _passing(error: Exception) -> Unanswered | None:
     return Unanswered(str(error)) if isinstance(error, SystemFailure) else None
 
 
-def _listed(
-    glue: Glue, options: GlueOptions, described: Mapping[str, Any], predicates: Mapping[str, str], state: str
-) -> Resolved:
+type _Lister = Callable[[Glue, GlueOptions, Mapping[str, Any], str], Listing]
+
+
+def _found(glue: Glue, options: GlueOptions, asked: Asked, look: _Lister) -> Resolved:
+    described = catalogue.table(glue, options)
+    if described.get("Parameters", {}).get("table_type", "").lower() == "iceberg":
+        return _iceberg(asked, options)
+    if asked.spans:
+        raise ConfigError("range_config: a Glue table has no spans: expected none, but a push_down_predicate")
+    return _listed(glue, options, described, asked, look)
+
+
+def _listed(glue: Glue, options: GlueOptions, described: Mapping[str, Any], asked: Asked, look: _Lister) -> Resolved:
     splits, fingerprints = [], []
+    predicates = {split.name: "" if asked.splits is DEFAULT_INPUT else split.pattern for split in asked.splits}
     for name, own in predicates.items():
         both = " AND ".join(f"({text})" for text in (options.push_down_predicate, own) if text)
         predicate = both if options.push_down_predicate and own else options.push_down_predicate or own
-        found = listing.look(glue, options, described, predicate)
+        found = look(glue, options, described, predicate)
         if not found.files:
             raise DataError(f"Glue table {options.name} has no file in {_words(options, own)}: expected some rows")
-        if state:
-            kept = {"listing": memory.write(state, f"glue-{found.digest}", found.text().encode())}
+        if asked.state:
+            kept = {"listing": memory.write(asked.state, f"glue-{found.digest}", found.text().encode())}
         else:
             kept = {"files": found.text()}
         splits.append(InputSplit(name, documents.json_text(kept)))

@@ -72,6 +72,10 @@ class Paging:
         by = next((known for known in PAGES if known == given.get("by")), None)
         if by is None:
             raise ConfigError(f"http.paging.by: expected one of {', '.join(PAGES)}, received {given.get('by')!r}")
+        if by == "cursor" and not given.get("at"):
+            raise ConfigError(
+                "http.paging.at: expected the keys down to the cursor in the answer, such as meta.next, received none"
+            )
         parameter = {"cursor": "cursor", "offset": "offset", "page": "page"}.get(by, "")
         return cls(
             by,

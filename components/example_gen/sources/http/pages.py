@@ -17,6 +17,7 @@ from penstock.components.example_gen.sources.spooled.row_files import documents_
 from penstock.core.credentials import masks
 from penstock.core.errors import DataError
 from penstock.core.services.retries import Unanswered
+from penstock.core.suggestions import did_you_mean
 
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 _PART = 1 << 20
@@ -25,10 +26,12 @@ _TAIL = 64  # characters: an error of JSON as near to the end is of a text that 
 
 @dataclass(frozen=True)
 class Page:
-    """What a page holds. `next` is what the answer says at http.paging.at, None for nothing."""
+    """What a page holds. `next` is what the answer says at http.paging.at, None for nothing; `missing` says what there
+    is if there is no such place."""
 
     rows: int
     next: Any = None
+    missing: str = ""
 
 
 def rows(body: Path, received: Received, options: HttpOptions, to: Path) -> Page:
@@ -66,18 +69,34 @@ def _of_json(body: Path, options: HttpOptions, to: Path, where: str) -> Page:
     with to.open("w", encoding="ascii") as file:
         for row in found:
             file.write(json.dumps(row) + "\n")
-    return Page(len(found), _at(document, options.paging.at) if options.paging else None)
+    return Page(len(found), *_at(document, options.paging.at if options.paging else ()))
 
 
 def _is_open(error: json.JSONDecodeError) -> bool:
     return error.msg.startswith("Unterminated string")
 
 
-def _at(document: Any, keys: tuple[str, ...]) -> Any:
-    """Returns the value down these keys, None where there is none."""
-    for key in keys:
-        document = document.get(key) if isinstance(document, Mapping) else None
-    return document if keys else None
+def _at(document: Any, keys: tuple[str, ...]) -> tuple[Any, str]:
+    """Returns the value down these keys, None where there is none, and in words what there is if a key is missing."""
+    for depth, key in enumerate(keys, 1):
+        if document is None:  # an API may say so that there is none
+            break
+        if not (isinstance(document, Mapping) and key in document):
+            there = (
+                did_you_mean(key, map(str, document), "there are")
+                if isinstance(document, Mapping)
+                else "it is no object there"
+            )
+            return None, f"no {'.'.join(keys[:depth])!r}; {there}"
+        document = document[key]
+    return document if keys else None, ""
+
+
+def no_next(page: Page, where: str) -> str:
+    """Returns a sentence where the first page does not even say that there is no next one; "" for any other."""
+    if not page.missing:
+        return ""
+    return f"{where}: http.paging.at: the first page has {page.missing}: it is taken for the only one"
 
 
 def _charset(kind: str, where: str) -> str:

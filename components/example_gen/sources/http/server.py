@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -15,7 +15,7 @@ from penstock.core.credentials import masks
 from penstock.core.errors import DataError, ServerError
 from penstock.core.services import http, retries
 from penstock.core.services.http import HttpServer
-from penstock.core.services.retries import Unanswered
+from penstock.core.services.retries import NotFound, Unanswered
 from penstock.core.services.transport import Answer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _REDIRECTS = 5
 _WAITS = 10  # for an API that has too many requests, each as long as it asks for and at most a minute
 _CHUNK = 1 << 16
+_REFUSALS = (401, 403, 429)  # which are of who asks, or when, and not of what is asked
 _GZIP = 16 + zlib.MAX_WBITS
 _ACCEPT = {
     "json": "application/json",
@@ -51,7 +52,10 @@ class ApiServer(HttpServer):
     def __init__(self, options: HttpOptions) -> None:
         super().__init__("http.url", options.url, timeout=options.timeout, ca_cert=options.ca_cert)
         self._options = options
+        who = "check what http.auth names" if options.auth else "say with http.auth who signs in"
+        self.advice = replace(self.advice, sign_in=who, role=f"{who}, and what that account may read")
         self._sign_in = signing_in.of(options.auth, options.ca_cert)
+        self._asked = options.url
 
     def get(
         self, url: str, known: Mapping[str, str], path: Path, check: Callable[[Received], None] = lambda received: None
@@ -88,6 +92,7 @@ class ApiServer(HttpServer):
             headers = {"Accept": _ACCEPT[self._options.format], "Accept-Encoding": "gzip", **known}
             if is_own:
                 headers |= {**self._options.headers, **self._sign_in.headers()}
+            self._asked = address
             success = (200, 204, 304, *http.REDIRECTS) if known else (200, 204, *http.REDIRECTS)
             with self.answering("GET", address, headers, (*success, 401) if is_own else success) as response:
                 if response.status_code == 401:
@@ -118,10 +123,23 @@ class ApiServer(HttpServer):
                 file.write(chunk)
 
     def _refusal(self, answer: Answer) -> ServerError | Unanswered:
+        if answer.status not in _REFUSALS and 400 <= answer.status < 500:
+            return self._of_address(answer)
         found = super()._refusal(answer)
         if isinstance(found, Unanswered) and (answer.status == 429 or found.retry_after):
             return _Busy(found.what, "try again later, or ask for larger pages", found.retry_after)
         return found
+
+    def _of_address(self, answer: Answer) -> ServerError:
+        """Returns what it means that the API does not give a page, with all that it was asked."""
+        asked = f"GET {masks.masked(self._asked)} {answer.summary}"
+        if answer.status not in (404, 410):
+            return ServerError(f"the API refuses {asked}: check http.url, its parameters and http.paging")
+        sign_in = "" if self._options.auth else "; some APIs also say so to who does not sign in (http.auth)"
+        return NotFound(
+            f"the API has no page for {asked}: open the address yourself, and check http.url, what data.splits add to "
+            f"it, and http.paging{sign_in}"
+        )
 
 
 def _decoded(response: "requests.Response") -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -73,13 +74,12 @@ class HttpSource(RowFiles):
         configs.check_distinct_inputs(asked.splits)
         if not asked.state:
             raise ConfigError("state: expected a folder that lasts from run to run, where the API's pages are kept")
-        addresses = {split.name: _address(options.url, split) for split in asked.splits}
-        days = _days(list(addresses.values()), asked.spans)
+        addresses, days = addresses_of(options, asked)
         place = object_stores.join(asked.state, f"http-{_key(options)}")
         state = open_folder(place, _KIND)
         with state.held(), folder.opened(place) as root, tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
             reading = _Reading(options, Spool(root, place), Path(scratch), state)
-            found = {name: reading.read(_urls(url, days)) for name, url in addresses.items()}
+            found = {name: reading.read(urls) for name, urls in addresses.items()}
             splits = [InputSplit(name, reading.keep(name, visits)) for name, visits in found.items()]
             reading.end(len(splits))
         fingerprint = "\n".join(f"split:{name},{walk.fingerprint(visits)}" for name, visits in found.items())
@@ -99,10 +99,17 @@ class HttpSource(RowFiles):
             files.setdefault(split.name, []).extend(_copies(snapshot, copies))
             origin[f"{split.name}.snapshot"] = snapshot.digest
         origin["pages"] = str(sum(map(len, files.values())))
+        with cls.rows_of(files, options, request) as opened:
+            yield replace(opened, extent={"pages": opened.extent["files"]}, origin=origin)
+
+    @classmethod
+    def rows_of(
+        cls, files: Mapping[str, Sequence[Fetched]], options: HttpOptions, request: Request
+    ) -> AbstractContextManager[Opened[Any]]:
+        """Gives the rows of pages, as `pages.rows` writes them."""
         source = None if options.format == "csv" else cls(columns=options.columns)
         table = {key: value for key, value in options.csv.items() if key != "encoding"}  # what is kept is in UTF-8
-        with opening.opened(files, source or "csv", request, table) as opened:
-            yield replace(opened, extent={"pages": opened.extent["files"]}, origin=origin)
+        return opening.opened(files, source or "csv", request, table)
 
 
 @dataclass
@@ -167,6 +174,13 @@ def _key(options: HttpOptions) -> str:
     """Returns a name for what is read, whoever signs in."""
     what = [options.url, options.format, options.records, repr(options.paging)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def addresses_of(options: HttpOptions, asked: Asked) -> tuple[dict[str, list[str]], list[int]]:
+    """Returns the first page's address for each split and day, and the days; none where no address has dates."""
+    of_splits = {split.name: _address(options.url, split) for split in asked.splits}
+    days = _days(list(of_splits.values()), asked.spans)
+    return {name: _urls(url, days) for name, url in of_splits.items()}, days
 
 
 def _address(url: str, split: InputSplit) -> str:

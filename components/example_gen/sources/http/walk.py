@@ -1,6 +1,7 @@
 """From page to page of an API: what changed is read and kept, what did not is known from the last time."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from penstock.core import progress
 from penstock.core.credentials import masks
 from penstock.core.errors import DataError
 from penstock.core.services.retries import NotFound
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class Walk:
         if received.unchanged:
             assert before is not None
             return before
+        if number == 0 and (hint := pages.no_next(page[0], masks.masked(address))):
+            logger.warning("%s", hint)
         kept = self.spool.add(table, masks.masked(address)) if page[0].rows else None
         following = paging.next_url(first, self.options.paging, number, rows + page[0].rows, page[0], received)
         etag, modified = received.headers.get("ETag", ""), received.headers.get("Last-Modified", "")

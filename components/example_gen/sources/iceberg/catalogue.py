@@ -133,11 +133,14 @@ def explanation(where: str, error: Exception) -> PenstockError:
             "a newer snapshot, or restore the file"
         )
     if _is_no_database(error):
-        return ConfigError(f"{where}: its database has no Iceberg tables or cannot be opened ({said}): check uri, name")
+        return ConfigError(
+            f"{where}: its database has no Iceberg tables or cannot be opened ({said}): check uri and name of "
+            "iceberg.catalog"
+        )
     if names & _PASSING or "OperationalError" in names:
         return Unanswered(f"{where} does not answer ({said})", "check its address and the network, or try again later")
     if names & {"ValueError", "NoSuchPropertyException", "NotInstalledError", "ArgumentError", "ValidationError"}:
-        return ConfigError(f"{where}: {said}")
+        return ConfigError(f"{where}: {said}: check iceberg.catalog, its type, uri and properties")
     return SystemFailure(f"{where} failed: {type(error).__name__}: {said}")
 
 

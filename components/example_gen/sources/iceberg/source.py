@@ -149,7 +149,7 @@ def _filter(table: "Table", options: IcebergOptions, scan: Pinned) -> "BooleanEx
         except ParseException as error:
             raise ConfigError(
                 f"iceberg.filter: expected an expression such as fare > 3 AND city = 'Bonn', received {text!r}: "
-                f"it ends to make sense at character {error.column}"
+                f"it cannot be read from character {error.column} on"
             ) from None
     try:
         bind(table.schema(), result, case_sensitive=True)

@@ -198,7 +198,10 @@ def connected(options: KafkaOptions) -> Iterator[Brokers]:
     try:
         admin = AdminClient(settings)
     except kafka.KafkaException as error:
-        raise ConfigError(f"kafka: the client refuses its options: {error.args[0].str()}") from None
+        raise ConfigError(
+            f"kafka: the client refuses its options: {error.args[0].str()}: check kafka.config, and the files and "
+            "variables that kafka names"
+        ) from None
     brokers = Brokers(options, admin, complaints)
     del admin
     try:

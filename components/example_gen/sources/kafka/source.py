@@ -46,8 +46,7 @@ class KafkaSource(Source[OffsetsPiece]):
     def resolve(cls, asked: Asked) -> Resolved:
         """Fixes the window to read now, or finds those of a range, and keeps it in the state before it is read."""
         options = KafkaOptions.parse(asked.options)
-        if asked.splits is not configs.DEFAULT_INPUT:
-            raise ConfigError("input_config (data.splits): expected none of a topic, whose rows `splits` divides")
+        check_splits(asked.splits)
         with client.connected(options) as brokers:
             look = Look(
                 options,
@@ -97,7 +96,9 @@ class KafkaSource(Source[OffsetsPiece]):
             origin = _origin(options, brokers, every)
         shards = _shards(offsets, options.records_per_shard)
         if not shards:
-            raise DataError(f"topic {options.topic}: the window has no record any more: expected at least one")
+            raise DataError(
+                f"topic {options.topic}: the window has no record any more, as by the topic's retention: run again"
+            )
         yield Opened(
             _source_of(reader, shards[0].pieces[0]),
             shards,
@@ -105,6 +106,27 @@ class KafkaSource(Source[OffsetsPiece]):
             origin=origin,
             done=functools.partial(_done, options, every, reader.quarantine),
         )
+
+
+def check_splits(splits: Sequence[InputSplit]) -> None:
+    """Raises a ConfigError for input splits: a topic has none."""
+    if splits is not configs.DEFAULT_INPUT:
+        raise ConfigError("input_config (data.splits): expected none of a topic, whose rows `splits` divides")
+
+
+def newest(options: KafkaOptions, records: int, folder: str) -> str:
+    """Returns a pattern of the newest offsets, some of each partition and about so many in all, of no run's window.
+
+    `folder` is where values go that cannot be read. Raises a DataError for a topic without records.
+    """
+    with client.connected(options) as brokers:
+        first, end = brokers.earliest(), brokers.latest()
+        each = max(1, records // max(1, len(end)))
+        begin = {number: max(first[number], offset - each) for number, offset in end.items()}
+        if not windows.spanned(begin, end):
+            raise DataError(f"topic {options.topic}: it has no committed record yet: expected at least one")
+        look = Look(options, brokers, lambda offsets: True, lambda: _latest_schema(options))
+        return _Pattern(look.window(0, begin, end), folder).text()
 
 
 def _source_of(reader: Reader, first: OffsetsPiece) -> Source[OffsetsPiece]:

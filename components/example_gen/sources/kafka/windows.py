@@ -89,7 +89,10 @@ def chosen(windows: list[Window], wanted: SpanRange | None, topic: str) -> list[
     """Returns the windows of a range, or the last one; a DataError where there is none."""
     there = [window for window in windows if spanned(window["begin"], window["end"])]
     if not there:
-        raise DataError(f"topic {topic}: expected at least one committed record from kafka.start on, found none yet")
+        raise DataError(
+            f"topic {topic}: expected at least one committed record from kafka.start on, found none yet: run again "
+            "once there are some, or set kafka.start to read earlier ones"
+        )
     if wanted is None:
         return there[-1:]
     last = there[-1]["number"] if wanted.last is None else wanted.last

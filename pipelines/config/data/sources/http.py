@@ -3,7 +3,7 @@
 data: {http: {url: "https://api.example.com/trips", records: data.items, paging: {by: link}, auth: {token_env: TOKEN}}}
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,9 @@ class Paging(Section):
         description="The request's parameter for a cursor, offset or number, by default called so.",
     )
     at: str | list[str] | None = Field(
-        default=None, description="The keys down to the next address or the cursor in the answer, by default next."
+        default=None,
+        description="The keys down to the cursor in the answer, such as meta.next_cursor, or to the next address, by "
+        "default next.",
     )
     first: Whole | None = Field(default=None, description="The first offset, by default 0; the first page's number, 1.")
     size: PositiveWhole | None = Field(default=None, description="How many rows a page is to have, where one can ask.")
@@ -36,6 +38,18 @@ class Paging(Section):
         default=None, min_length=1, description="The request's parameter that says so, by default limit."
     )
     max_pages: PositiveWhole | None = Field(default=None, description="More are an error, by default 10,000.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.by == "cursor" and not self.at:
+            raise ValueError(
+                "at: it is missing: expected the keys down to the cursor in the answer, as meta.next_cursor"
+            )
+        if self.at and self.by not in ("cursor", "next_url"):
+            raise ValueError(f"at: expected none with by: {self.by}, which does not look into the answer")
+        if self.parameter and self.by in ("link", "next_url"):
+            raise ValueError(f"parameter: expected none with by: {self.by}, which gives the whole address")
+        return self
 
 
 class Auth(Section):
@@ -108,6 +122,19 @@ class Http(SourceSection):
     keep: PositiveWhole | None = Field(
         default=None, description="How many different readings are kept below the pipeline's root, by default 10."
     )
+
+    may_be_looked_at: bool | None = Field(
+        default=None,
+        description="Whether `penstock validate --data` may ask for a page, by default true; false where a request "
+        "costs or counts.",
+    )
+
+    def options(self) -> dict[str, Any]:
+        return {key: value for key, value in super().options().items() if key != "may_be_looked_at"}
+
+    @property
+    def is_private(self) -> bool:
+        return self.may_be_looked_at is False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

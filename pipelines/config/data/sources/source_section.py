@@ -16,6 +16,11 @@ class SourceSection(Section):
         """The source's name; of a person's own, its dotted path. By default the name of the section's module."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def is_private(self) -> bool:
+        """Whether `penstock validate --data` is not to ask what the section names."""
+        return False
+
     def options(self) -> dict[str, Any]:
         """Returns the source's options as JSON has them; what is left out has the source's own default."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -13,6 +13,7 @@ from penstock.components.example_gen.inputs import resolving
 from penstock.components.example_gen.inputs.spans import ResolvedInput
 from penstock.core import artifacts
 from penstock.core.examples import records
+from penstock.pipelines.cli import main
 
 # All rows in one split.
 ALL = json.dumps({"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}})
@@ -59,5 +60,20 @@ def run_source(tmp_path: Path) -> Callable[..., SourceRun]:
             parameters.pop("output_config")
         result = executor.run(examples=str(out), input_base=base, **found._asdict(), **parameters)
         return SourceRun(found, artifacts.Examples(out), result.metadata["examples"])
+
+    return run
+
+
+@pytest.fixture
+def look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Returns a function that runs `penstock validate --data` on data, and gives what it tells."""
+
+    def run(data: dict[str, Any], label: str = "x", code: int = 0, **more: Any) -> str:
+        file = tmp_path / "look.yaml"
+        file.write_text(json.dumps({"data": data, "label": label, **more}))
+        found = main.main(["validate", str(file), "--data"])
+        told = capsys.readouterr().err
+        assert found == code, told
+        return told
 
     return run

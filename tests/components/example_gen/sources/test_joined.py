@@ -71,8 +71,8 @@ def _rows(examples: artifacts.Examples, split: str) -> list[dict[str, Any]]:
 
 
 def test_each_split_is_read_from_its_place(folder: Folder, tmp_path: Path) -> None:
-    root = folder({"eval.csv": "x;label\nz;no\ny;yes\n"})
-    files = {"input_base": str(root), "pattern": "eval.csv", "options": {"delimiter": ";"}}
+    root = folder({"eval-1.csv": "x;label\nz;no\n", "eval-2.csv": "x;label\ny;yes\n", "other.csv": "x\n"})
+    files = {"input_base": str(root), "pattern": ["eval-1.csv", "*-2.csv"], "options": {"delimiter": ";"}}
     splits = {"train": {LETTERS: {"count": 4}}, "eval": {"files": files}}
     examples, metadata = _generate(splits, tmp_path / "out", label="label")
     labels = {b"a": b"no", b"b": b"yes", b"c": b"no", b"d": b"yes"}
@@ -88,6 +88,15 @@ def test_each_split_is_read_from_its_place(folder: Folder, tmp_path: Path) -> No
         assert [file.read_bytes() for file in again.files(split)] == [
             file.read_bytes() for file in examples.files(split)
         ]
+
+
+def test_what_is_raised_names_the_split(folder: Folder, tmp_path: Path) -> None:
+    root = folder({"a.csv": "x\n1\n", "b.csv": ""})
+    train = {"files": {"input_base": str(root), "pattern": "a.csv"}}
+    with pytest.raises(DataError, match=r"^split 'test': Delta table .*nowhere does not exist"):
+        _generate({"train": train, "test": {"delta": {"path": f"{root}/nowhere"}}}, tmp_path / "none")
+    with pytest.raises(DataError, match=r"^split 'eval': \S+b\.csv: "):
+        _generate({"train": train, "eval": {"files": {"input_base": str(root), "pattern": "b.csv"}}}, tmp_path / "out")
 
 
 def test_the_fingerprint_and_the_state_are_each_splits_own(folder: Folder) -> None:

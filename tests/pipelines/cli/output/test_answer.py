@@ -44,6 +44,7 @@ def test_a_configuration(call: Callable[..., Document], config: Path) -> None:
             "pipeline": "small",
             "valid": True,
             "warnings": [],
+            "looked_at": [],
             "not_looked_at": [],
             "proposals": [],
         },

@@ -43,7 +43,9 @@ def _type(schema: Any, named: Mapping[str, Any], path: tuple[str, ...], within: 
         if schema in avro_types.PLAIN:
             return avro_types.PLAIN[schema]
         if schema in within:
-            raise DataError(f"Avro: column {'.'.join(path)}: {schema} contains itself: leave the column out")
+            raise DataError(
+                f"Avro: column {'.'.join(path)}: {schema} contains itself: name the other columns in kafka.columns"
+            )
         return _type(named[schema], named, path, within)
     kind = schema["type"]
     if kind == "record":
@@ -74,7 +76,8 @@ def _union(
         return pa.float64() if {"float", "double"} & set(branches) else pa.int64()
     kinds = ", ".join(map(_name, branches))
     raise DataError(
-        f"Avro: column {'.'.join(path)}: expected one type, or none, found a union of {kinds}: leave the column out"
+        f"Avro: column {'.'.join(path)}: expected one type, or none, found a union of {kinds}: name the other columns "
+        "in kafka.columns"
     )
 
 

@@ -212,7 +212,10 @@ def _of_value(field: FieldDescriptor, within: tuple[str, ...]) -> pa.DataType:
     if message.full_name in _WRAPPED:
         return _of_value(message.fields[0], within)
     if message.full_name in within:
-        raise DataError(f"Protobuf: field {field.full_name}: {message.full_name} contains itself: leave the column out")
+        raise DataError(
+            f"Protobuf: field {field.full_name}: {message.full_name} contains itself: name the other columns in "
+            "kafka.columns"
+        )
     types = [(part.name, _type(part, (*within, message.full_name))) for part in message.fields]
     if message.GetOptions().map_entry:
         return pa.map_(types[0][1], types[1][1])

@@ -5,6 +5,7 @@ import decimal
 import json
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,10 @@ def test_a_table_in_a_bucket_and_what_the_store_refuses(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{ports.reserve()}")
     with pytest.raises(SystemFailure, match=r"the store does not answer .*: check its address"):
         read(base("s3://bucket/t"))
+
+
+def test_rows_of_a_table_are_looked_at_before_a_run(written: Path, look: Callable[..., str]) -> None:
+    told = look({"delta": {"path": str(written), "version": 0}}, label="paid")
+    assert "rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
+    assert "label 'paids' does not exist; did you mean 'paid'?" in look({"delta": {"path": str(written)}}, "paids", 2)
+    assert "does not exist" in look({"delta": {"path": f"{written}s"}}, "paid", 2)

@@ -15,6 +15,8 @@ import pytest
 
 from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import resolving
+from penstock.components.example_gen.sampling import beginnings
+from penstock.components.example_gen.sampling import dvc as dvc_sample
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError, PenstockError
 from penstock.core.examples import records
@@ -245,3 +247,19 @@ def test_a_commit_stays_although_its_branch_moves(project: Project, tmp_path: Pa
         examples=str(tmp_path / "out"), input_base=base, **found._asdict(), output_config=ONE, engine="local:1"
     )
     assert json.loads(result.metadata["examples"]["num_examples"]) == {"all": 2}
+
+
+def test_a_file_of_a_revision_is_looked_at_before_a_run(
+    project: Project, look: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of text the beginning, of other formats a whole file that is small enough."""
+    dvc = {"repo": str(project.folder), "path": "trips", "rev": "v1"}
+    assert "data: 3 rows looked at; columns: x (integers), y (integers)\n" in look({"dvc": dvc}, label="y")
+    assert "label 'z' does not exist" in look({"dvc": dvc}, label="z", code=2)
+    rows = {**dvc, "path": "rows.parquet"}
+    assert "data: 8 rows looked at; columns: x (integers)\n" in look({"dvc": rows})
+    monkeypatch.setattr(dvc_sample, "_MOST", 100)
+    assert "data: not looked at, for rows.parquet has a file of more than 0 MiB" in look({"dvc": rows})
+    monkeypatch.setattr(beginnings, "_CHARACTERS", 9)
+    assert "data: 1 row looked at" in look({"dvc": dvc}, label="y")
+    assert "data.dvc.rev" in look({"dvc": {**dvc, "rev": "v9"}}, code=2)

@@ -4,7 +4,7 @@ import bz2
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pyiceberg.catalog import load_catalog
 
 from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import resolving
-from penstock.components.example_gen.sources.glue import hive_types
+from penstock.components.example_gen.sources.glue import hive_types, job
 from penstock.components.example_gen.sources.glue.source import GluePiece, GlueSource
 from penstock.core.errors import ConfigError, DataError, NoServer, ServerError
 from tests.components.example_gen.sources.glue.conftest import (
@@ -230,3 +230,24 @@ def test_no_answer_and_no_leave(lake: Lake, read: Read, monkeypatch: pytest.Monk
     with pytest.raises(ServerError, match=r"wants a sign-in: .*: run `aws sso login`"):
         read("trips")
     aws._session.cache_clear()
+
+
+def test_a_file_of_a_table_is_looked_at_before_a_run(
+    lake: Lake, look: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last partition that has one; the table's job is not run."""
+    files = {f"day={day}/{name}": parquet(trips(day * 60)) for day in (1, 2) for name in ("a", "b")}
+    lake.table("trips", "parquet", files, keys={"day_of": "int"})
+    for day in (1, 2, 3):
+        lake.partition("trips", f"day={day}", [str(day)])
+    monkeypatch.setattr(job, "finished", None)
+    table = {"database": "sales", "table": "trips", "job": {"name": "nightly"}}
+    told = look({"glue": table}, label="paid")
+    assert "data: 60 rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
+    assert "day_of (integers)" in told
+    assert "label 'paids' does not exist; did you mean 'paid'?" in look({"glue": table}, label="paids", code=2)
+    absent = {**table, "table": "trip"}
+    told = look({"glue": absent}, label="paid")
+    assert "data: not looked at, for the job nightly makes it first (Glue table sales.trip does not exist" in told
+    del absent["job"]
+    assert "Glue table sales.trip does not exist; did you mean 'trips'?" in look({"glue": absent}, code=2)

@@ -139,12 +139,12 @@ ANSWERS: dict[str, tuple[Reply, dict[str, Any], str]] = {
     ),
     "a cursor that stays": (
         document({"rows": [{"x": 1}], "next": "a"}),
-        {"records": "rows", "paging": {"by": "cursor"}},
+        {"records": "rows", "paging": {"by": "cursor", "at": "next"}},
         "cursor=a: the pages lead back to it",
     ),
     "a cursor that is none": (
         document({"rows": [{"x": 1}], "next": {}}),
-        {"records": "rows", "paging": {"by": "cursor"}},
+        {"records": "rows", "paging": {"by": "cursor", "at": "next"}},
         "paging.at: expected a text or a number at 'next', found dict",
     ),
     "an offset that is ignored": (
@@ -172,10 +172,13 @@ def test_pages_that_do_not_end(api: Api, run_source: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, r"wants a sign-in \(401\): check the credentials of http.url"),
-        (403, r"does not let this account do that \(403: no\): check what the account of http.url may read"),
-        (404, r"does not know that \(404: no\): check http.url"),
-        (400, r"refuses the request \(400: no\)"),
+        (401, r"wants a sign-in \(401\): say with http.auth who signs in"),
+        (403, r"does not let this account do that \(403: no\): say with http.auth who signs in, and what that account"),
+        (
+            404,
+            r"the API has no page for GET http://\S+ \(404: no\): open the address yourself, and check http.url, w",
+        ),
+        (400, r"the API refuses GET http://\S+ \(400: no\): check http.url, its parameters and http.paging"),
     ],
 )
 def test_what_a_person_can_mend_is_not_tried_again(status: int, error: str, api: Api, run_source: Run) -> None:
@@ -284,7 +287,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"formaat": "csv"}, "http: unknown key 'formaat'; did you mean 'format'"),
     ({"format": "csv", "records": "a"}, "http.records: expected none for csv"),
     ({"format": "csv", "columns": ["a"]}, "http.columns: expected none for csv"),
-    ({"format": "csv", "paging": {"by": "cursor"}}, "http.paging.by: expected link, offset or page for csv"),
+    (
+        {"format": "csv", "paging": {"by": "cursor", "at": "next"}},
+        "http.paging.by: expected link, offset or page for csv",
+    ),
     (
         {"paging": {"by": "magic"}},
         "http.paging.by: expected one of link, next_url, cursor, offset, page, received 'magic'",

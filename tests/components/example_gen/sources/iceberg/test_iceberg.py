@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,13 @@ def test_an_empty_table_and_a_label_that_is_not_there(lake: Lake, written: Lake,
         read(lake.base())
     with pytest.raises(DataError, match="tip"):
         read(written.base(), label="tip")
+
+
+def test_rows_of_a_table_are_looked_at_before_a_run(written: Lake, look: Callable[..., str]) -> None:
+    table = {"catalog": {"uri": written.uri}, "table": "db.trips"}
+    told = look({"iceberg": table}, label="paid")
+    assert "rows looked at; columns: id (integers), city (text), fare (numbers with decimals)" in told
+    assert "label 'paids' does not exist; did you mean 'paid'?" in look({"iceberg": table}, "paids", 2)
+    assert "Iceberg table db.trip does not exist; did you mean 'db.trips'?" in look(
+        {"iceberg": {**table, "table": "db.trip"}}, "paid", 2
+    )

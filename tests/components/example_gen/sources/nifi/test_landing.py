@@ -176,3 +176,15 @@ def _executed(found: SourceRun, landing: Path) -> None:
     base = json.dumps({"nifi": {"landing": str(landing)}})
     out = found.examples.root.with_name("again")
     executor.run(examples=str(out), input_base=base, engine="local:1", **found.found._asdict())
+
+
+def test_a_landed_file_is_looked_at_before_a_run(landing: Path, look: Callable[..., str]) -> None:
+    land(landing, 1000, a__jsonl=lines(1, 2, 1, 2))
+    land(landing, 2000, b__jsonl=lines(3, 4, 5), c__jsonl=lines(4, 5))
+    data = {"nifi": {"landing": str(landing)}}
+    assert "data: 2 rows looked at; columns: x (integers)\n" in look(data)
+    assert "label 'y' does not exist; the columns are x" in look(data, label="y", code=2)
+    (landing / "c.jsonl").write_bytes(lines(4, 6))
+    assert "expected as trips-2000.manifest.json says the checksum" in look(data, code=2)
+    pulled = {"nifi": {"site_to_site": {"url": "http://127.0.0.1:1/nifi", "port": "trips"}}}
+    assert look(pulled).startswith("data: not looked at, for FlowFiles are taken out of the flow as they are read")
