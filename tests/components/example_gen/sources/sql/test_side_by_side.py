@@ -49,7 +49,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> Together:
         barrier = threading.Barrier(readers.MOST, act, timeout=20)
 
         def written(*arguments: Any) -> copies.Copy:
-            if threading.get_ident() not in threads:
+            if len(threads) < readers.MOST and threading.get_ident() not in threads:
                 threads.add(threading.get_ident())
                 barrier.wait()
             return write(*arguments)
@@ -103,6 +103,7 @@ def test_a_connection_that_is_ended_while_it_reads(
     ingest: Ingest,
     postgres: PostgreSQL,
     table: dict[str, Any],
+    together: Together,
     ended: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -118,12 +119,13 @@ def test_a_connection_that_is_ended_while_it_reads(
     def end() -> None:
         sleeping = "FROM pg_stat_activity WHERE application_name = 'penstock' AND wait_event = 'PgSleep'"
         with postgres.session() as execute:
-            while not execute(f"SELECT pid {sleeping}"):
+            while not (execute(f"SELECT pid {sleeping}") or done.is_set()):
                 time.sleep(0.02)
             execute("SELECT pg_advisory_lock(8)::text")
-            found.extend(execute(f"SELECT pg_terminate_backend(pid) {sleeping}"))
-            done.wait()
+            while not done.wait(0.02):  # some may have looked at the lock before, and sleep after
+                found.extend(execute(f"SELECT pg_terminate_backend(pid) {sleeping}"))
 
+    together(lambda: None)
     done = threading.Event()
     ender = threading.Thread(target=end, daemon=True)
     ender.start()
