@@ -159,6 +159,7 @@ if __name__ == "__main__":
 
     from penstock.components.example_gen import executor  # noqa: F401
     from penstock.components.example_gen.sources.sql import source  # noqa: F401
+    from penstock.components.example_gen.sources.sql.databases import postgresql as module  # noqa: F401
 
     before, started = _processor(), time.perf_counter()
     rows = _SIDES[sys.argv[1]]()
