@@ -8,28 +8,38 @@ from penstock.core.files import documents
 
 
 def secret(key: str, variable: str, file: str) -> str:
-    """Returns the secret that a variable or a file holds; "" where neither is named. `key` is what names it, without
-    its ending.
+    """Returns what `held` does, as a header or a sign-in can hold it: a line of ASCII, without blanks around it."""
+    value = held(key, variable, file)
+    if not value:
+        return ""
+    place, value = _place(key, variable, file), value.strip()
+    if not value:
+        raise ConfigError(f"{place} is empty")
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigError(f"{place}: expected one line of ASCII characters; perhaps more than the secret was copied")
+    return value
+
+
+def held(key: str, variable: str, file: str) -> str:
+    """Returns the text that a variable or a file holds, without line feeds at the file's end; "" where neither is
+    named. `key` is what names it, without its ending. A ConfigError where it is not to be had, or empty.
     """
     if variable:
-        value = os.environ.get(variable, "").strip()
+        value = os.environ.get(variable, "")
         if not value:
-            raise ConfigError(f"{key}_env: the environment variable {variable} is not set")
-        return _plain(value, f"{key}_env: the environment variable {variable}")
+            raise ConfigError(f"{_place(key, variable, file)} is not set where this task runs")
+        return value
     if not file:
         return ""
     try:
-        value = documents.read_text(Path(file)).strip()
+        value = documents.read_text(Path(file)).rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{key}_file: {file}: {reason}") from None
     if not value:
-        raise ConfigError(f"{key}_file: {file} is empty")
-    return _plain(value, f"{key}_file: {file}")
-
-
-def _plain(value: str, place: str) -> str:
-    """Returns a secret that a header and a sign-in can hold."""
-    if not (value.isascii() and value.isprintable()):
-        raise ConfigError(f"{place}: expected one line of ASCII characters; perhaps more than the secret was copied")
+        raise ConfigError(f"{_place(key, variable, file)} is empty")
     return value
+
+
+def _place(key: str, variable: str, file: str) -> str:
+    return f"{key}_env: the environment variable {variable}" if variable else f"{key}_file: {file}"

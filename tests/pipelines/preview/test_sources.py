@@ -97,6 +97,6 @@ def test_a_small_database_that_is_a_file_is_looked_at(
     assert validate(0, "trips") == ""
     assert "label 'paymen' does not exist; did you mean 'payment'?" in validate(2, "trips", label="paymen")
     assert "there is no table 'trip'; did you mean 'trips'?" in validate(2, "trip")
-    assert "data: it holds no row: expected at least one" in validate(2, "vacant")
+    assert "table vacant: there is no row: expected at least one" in validate(2, "vacant")
     assert validate(0, "trips", "elsewhere.db") == UNSEEN
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pipeline.yaml", "trips.db"]

@@ -25,7 +25,7 @@ def cut(query: str, key: str, rows: int, database: Database, connection: Connect
     """Returns the conditions of ranges of about so many rows, in the order of the key, rows without one last.
 
     They depend on the rows alone: a range begins at every `rows`-th key. Rows with equal keys are in one range,
-    however many these are. One condition that always holds where no row has a key.
+    however many these are. None where there is no row.
     """
     quoted = database.quote(key)
     numbered = statements.of(
@@ -38,7 +38,7 @@ def cut(query: str, key: str, rows: int, database: Database, connection: Connect
     ((without,),) = connection.values(statements.of(query, "count(*)", database.quote, f"{quoted} IS NULL"))
     if without:
         conditions.append(f"{quoted} IS NULL")
-    return conditions or ["TRUE"]
+    return conditions
 
 
 def size(rows: int, schema: pa.Schema) -> int:

@@ -20,9 +20,10 @@ from penstock.components.example_gen.sources.reading_again import reading_again
 from penstock.components.example_gen.sources.source import Asked, Opened, Request, Resolved
 from penstock.components.example_gen.sources.sql import copies, databases, ranges, statements
 from penstock.components.example_gen.sources.sql.copies import CopyPiece
-from penstock.components.example_gen.sources.sql.databases.database import Connection, Database, NoTable
+from penstock.components.example_gen.sources.sql.databases.database import Connection, Database, NoColumn, NoTable
 from penstock.components.example_gen.sources.sql.options import SqlOptions
 from penstock.components.example_gen.sources.sql.ranges import RangePiece
+from penstock.components.example_gen.sources.sql.readers import Readers
 from penstock.components.example_gen.sources.sql.statements import Relation
 from penstock.components.example_gen.sources.table import TableSource
 from penstock.core.arguments import parse_object
@@ -120,9 +121,13 @@ def _resolved(options: SqlOptions, relations: Mapping[str, Relation], asked: Ask
     queries = span_macros.spanned(unbound, asked.spans)
     with database.connected() as connection:
         for split, relation in relations.items():
-            everything = span_macros.expanded(f"SELECT * FROM {relation.after_from(database.quote)}", queries.span)
-            _check_names(everything, _where(relation, split), options, connection)
-        bound = [_bound(split, options, database, connection) for split in queries.splits]
+            where = _where(relation, split)
+            everything = f"SELECT * FROM {relation.after_from(database.quote)}"
+            names = _check_names(span_macros.expanded(everything, queries.span), where, options, connection)
+            if options.where:
+                asked_for = span_macros.expanded(statements.rows(relation, options, database.quote), queries.span)
+                _check_condition(asked_for, where, names, connection)
+        bound = [_bound(split, relations[split.name], options, database, connection) for split in queries.splits]
     return Resolved(
         [InputSplit(one.split, one.query) for one in bound],
         "\n".join(f"split:{one.split},{one.fingerprint}" for one in bound),
@@ -132,8 +137,8 @@ def _resolved(options: SqlOptions, relations: Mapping[str, Relation], asked: Ask
     )
 
 
-def _check_names(query: str, where: str, options: SqlOptions, connection: Connection) -> None:
-    """Raises a DataError with the nearest name where the table or a column does not exist."""
+def _check_names(query: str, where: str, options: SqlOptions, connection: Connection) -> list[str]:
+    """Returns the columns; a DataError with the nearest name where the table or one that a key names does not exist."""
     try:
         names = connection.names(query)
     except NoTable as error:
@@ -147,6 +152,16 @@ def _check_names(query: str, where: str, options: SqlOptions, connection: Connec
         for name in filter(None, given):
             if name not in names:
                 raise DataError(f"{where}: sql.{key}: there is no column {name!r}; {did_you_mean(name, names)}")
+    return names
+
+
+def _check_condition(query: str, where: str, names: Sequence[str], connection: Connection) -> None:
+    """Raises a DataError with the nearest name where a query's condition names a column that there is not."""
+    try:
+        connection.names(query)
+    except NoColumn as error:
+        column = error.column
+        raise DataError(f"{where}: sql.where: there is no column {column!r}; {did_you_mean(column, names)}") from None
 
 
 class _Bound(NamedTuple):
@@ -155,7 +170,9 @@ class _Bound(NamedTuple):
     fingerprint: str
 
 
-def _bound(split: InputSplit, options: SqlOptions, database: Database, connection: Connection) -> _Bound:
+def _bound(
+    split: InputSplit, relation: Relation, options: SqlOptions, database: Database, connection: Connection
+) -> _Bound:
     """Returns the query of the rows that there are now, and what changes when they do."""
     if not options.changed_by:
         connection.names(split.pattern)  # which the database refuses here rather than after it was waited for
@@ -167,7 +184,10 @@ def _bound(split: InputSplit, options: SqlOptions, database: Database, connectio
     query = split.pattern
     if value is not None:
         condition = f"{changed} <= {database.literal(value)} OR {changed} IS NULL"
-        query = statements.of(query, "*", database.quote, condition)
+        if relation.table:
+            query = statements.narrowed(query, relation, options, database.quote, condition)
+        else:
+            query = statements.of(query, "*", database.quote, condition)
     return _Bound(split.name, query, f"rows:{rows},newest:{value}")
 
 
@@ -183,6 +203,7 @@ def _look(options: SqlOptions, request: Request, stack: contextlib.ExitStack) ->
     with contextlib.ExitStack() as trying:
         database = databases.named(options.address)
         connection = trying.enter_context(database.connected())
+        readers = Readers(database, connection, trying)
         shared = connection.share() if options.partition_by else None
         folder = Path(tempfile.mkdtemp(prefix="sql-", dir=request.scratch))  # other splits may be other sources
         pieces: dict[str, list[SqlPiece]] = {}
@@ -192,8 +213,11 @@ def _look(options: SqlOptions, request: Request, stack: contextlib.ExitStack) ->
             if shared:
                 found: Sequence[SqlPiece] = query.ranges(shared["moment"])
             else:
-                found = query.copies(folder / f"{number}.arrow")
+                found = query.copies(folder, number, readers)
             pieces.setdefault(split.name, []).extend(found)
+        if not any(pieces.values()):
+            names = dict.fromkeys(_where(Relation(options.table, options.query), split) for split in pieces)
+            raise DataError(f"{', '.join(names)}: there is no row: expected at least one")
         if shared:
             stack.enter_context(trying.pop_all())
         origin = {"database": database.shown} | ({"snapshot": shared["snapshot"]} if shared else {})
@@ -248,9 +272,30 @@ class _Query:
             RangePiece(f"{self.where}, {condition}", self.ordered(condition), moment, size) for condition in conditions
         ]
 
-    def copies(self, path: Path) -> list[CopyPiece]:
-        batches = self.connection.batches(self.ordered(), self.schema, self.where)
-        return copies.write(batches, self.schema, path, self.options.rows_per_shard, self.where)
+    def copies(self, folder: Path, number: int, readers: Readers) -> list[CopyPiece]:
+        parts = self._parts()
+        told = copies.Told(self.where)
+        found: dict[int, copies.Copy] = {}
+
+        def read(part: int, connection: Connection) -> None:
+            batches = connection.batches(parts[part], self.schema, self.where)
+            found[part] = copies.write(batches, self.schema, folder / f"{number}-{part}.arrow", told)
+
+        if len(parts) > 1:
+            readers.read(range(len(parts)), read)
+        else:
+            read(0, self.connection)
+        return copies.cut([found[part] for part in sorted(found)], self.options.rows_per_shard, self.where)
+
+    def _parts(self) -> list[str]:
+        """Returns queries whose rows, one after the other, are this one's: itself where it is not divided."""
+        table = Relation(self.options.table)
+        quote = self.database.quote
+        conditions: list[str] = []
+        if table.table and not self.options.partition_by:
+            conditions = self.connection.parts(self.ordered(), table.after_from(quote))
+        parts = [statements.narrowed(self.text, table, self.options, quote, condition) for condition in conditions]
+        return [replace(self, text=part).ordered() for part in parts] or [self.ordered()]
 
 
 def _where(relation: Relation, split: str) -> str:

@@ -38,10 +38,28 @@ def rows(relation: Relation, options: SqlOptions, quote: Quote) -> str:
     """
     if not (relation.table or options.columns or options.where):
         return relation.plain_query
+    query = _everything(relation, options, quote)
+    return _where(query, "WHERE", options.where) if options.where else query
+
+
+def narrowed(query: str, relation: Relation, options: SqlOptions, quote: Quote, condition: str) -> str:
+    """Returns what `rows` or this returned of a table, of those rows for which a condition holds too. It may name what
+    is no column of the query, such as one that is not selected.
+    """
+    everything = _everything(relation, options, quote)
+    assert query.startswith(everything)
+    return _where(query, "WHERE" if query == everything else "AND", condition)
+
+
+def _everything(relation: Relation, options: SqlOptions, quote: Quote) -> str:
     keys = [key for key in (options.partition_by, options.changed_by) if key and options.columns]
     names = dict.fromkeys([*options.columns, *keys])
-    query = f"SELECT {listed(list(names), quote)} FROM {relation.after_from(quote)}"
-    return f"{query} WHERE (\n{options.where}\n)" if options.where else query
+    return f"SELECT {listed(list(names), quote)} FROM {relation.after_from(quote)}"
+
+
+def _where(query: str, word: str, condition: str) -> str:
+    """Adds a condition, on lines of its own: it may end in a comment."""
+    return f"{query} {word} (\n{condition}\n)"
 
 
 def of(query: str, what: str, quote: Quote, condition: str = "", order: str = "") -> str:

@@ -25,6 +25,14 @@ class NoTable(DataError):
     """The database has no table of this name."""
 
 
+class NoColumn(DataError):
+    """A query names a column that there is not."""
+
+    def __init__(self, message: str, column: str) -> None:
+        super().__init__(message)
+        self.column = column
+
+
 class Connection(ABC):
     """A transaction that can only read: all that is read through it is of one moment.
 
@@ -54,6 +62,12 @@ class Connection(ABC):
     @abstractmethod
     def tables(self) -> list[str]:
         """Returns the names of the tables and views, after whatever failed before."""
+
+    def parts(self, query: str, table: str) -> list[str]:
+        """Returns conditions that divide a query of a table, of all its columns or some, into parts that are read side
+        by side: one after the other they are the query's rows in their order. None where that would not be quicker.
+        """
+        return []
 
     def share(self) -> dict[str, str] | None:
         """Returns what other connections need to read in this one's moment; None where they cannot."""

@@ -1,6 +1,7 @@
 """DuckDB, which gives Arrow itself. A file that is open for reading is open for writing to nobody."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +11,17 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from penstock.components.example_gen.sources.sql import statements
 from penstock.components.example_gen.sources.sql.databases import files, numbers
-from penstock.components.example_gen.sources.sql.databases.database import BATCH_ROWS, Connection, Database, NoTable
+from penstock.components.example_gen.sources.sql.databases.database import (
+    BATCH_ROWS,
+    Connection,
+    Database,
+    NoColumn,
+    NoTable,
+)
 from penstock.core.errors import DataError, PenstockError
 from penstock.core.services.retries import Unanswered
+
+_NO_COLUMN = re.compile(r'column "([^"]+)" not found')
 
 
 class DuckDBConnection(Connection):
@@ -86,6 +95,8 @@ class DuckDB(Database):
         said = f"{self.shown}: {self.said(error)}"
         if isinstance(error, duckdb.CatalogException) and "Table" in said:
             return NoTable(f"{said}: expected a table that exists")
+        if isinstance(error, duckdb.BinderException) and (column := _NO_COLUMN.search(said)):
+            return NoColumn(said, column[1])
         if "Could not set lock" in said:
             return Unanswered(said, "another program has the file open for writing: run again when it is done")
         if self._is_of_sqlite():  # which DuckDB would load an extension for, and says that it may not

@@ -24,6 +24,7 @@ from penstock.components.example_gen.sources.sql.databases.database import (
     LOCK_SECONDS,
     Connection,
     Database,
+    NoColumn,
     NoTable,
 )
 from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError
@@ -44,6 +45,7 @@ _SUMMED = {FIELD_TYPE.FLOAT: "0E0", FIELD_TYPE.BIT: "0"}
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,18})")
 _READ_SECONDS = 3600  # an answer may take long, but not for ever
 _FILES = ("ssl_ca", "ssl_cert", "ssl_key")
+_NO_COLUMN = re.compile(r"column '([^']+)'")
 _REFUSED = {1044, 1045, 1142, 1143, 1227, 1698, 2059}
 _PASSING = {1040, 1053, 1203, 1205, 1213, 1226, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 4031}
 _TOO_MANY = {1040, 1203, 1226}
@@ -169,6 +171,8 @@ class MySQL(Database):
         said = f"{self.shown}: {self.said(error)}"
         if code == 1146:
             return NoTable(f"{said}: expected a table that exists")
+        if code == 1054 and (column := _NO_COLUMN.search(said)):
+            return NoColumn(said, column[1])
         if code in _REFUSED:
             return ServerError(f"{said}: check the user, and what password_env, password_file or url_env holds")
         if code == 1049:

@@ -4,6 +4,7 @@ and the only one whose connections can share a snapshot.
 
 import contextlib
 import functools
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from penstock.components.example_gen.sources.sql.databases.database import (
     LOCK_SECONDS,
     Connection,
     Database,
+    NoColumn,
     NoTable,
 )
 from penstock.core.errors import DataError, PenstockError, ServerError, ServerUnavailable
@@ -40,6 +42,15 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "idle_in_transaction_session_timeout": "0",
 }
+_BATCH, _BATCH_BYTES = "adbc.postgresql.batch_size_hint_bytes", 1 << 20
+_COPIES = "adbc.postgresql.use_copy"
+PART_PAGES = 1024  # of 8 KB: a few hundredths of a second, of which asking for a part is a small share
+_MOST_PARTS = 256
+# Of tables in one file of pages, by which the server finds rows since version 14.
+_PAGES = """SELECT pg_relation_size(c.oid) / current_setting('block_size')::int FROM pg_class c
+    JOIN pg_am a ON a.oid = c.relam WHERE c.oid = {table}::regclass AND a.amname = 'heap' AND c.relkind IN ('r', 'm')
+    AND NOT c.relhassubclass AND current_setting('server_version_num')::int >= 140000"""
+_NO_COLUMN = re.compile(r'column "?([^"]+)"? does not exist')
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = re.compile(r"[0-9A-F-]+")
 _KEEPALIVE = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 30, "keepalives_interval": 10}
@@ -128,6 +139,26 @@ class PostgresConnection(Connection):
         )
         return [name if schema == "public" else f"{schema}.{name}" for schema, name in found]
 
+    def parts(self, query: str, table: str) -> list[str]:
+        """By a table's pages, where the server would read these from the first to the last: that is their order too."""
+        found = self.values(_PAGES.format(table=self._database.literal(table)))
+        if not found or found[0][0] < 2 * PART_PAGES or self._plan(query) != "Seq Scan":
+            return []
+        step = max(PART_PAGES, found[0][0] // _MOST_PARTS)
+        starts = range(0, found[0][0] - step // 2, step)
+        bounds = [f"ctid >= '({start},0)'::tid" for start in starts]
+        ends = [f" AND ctid < '({start},0)'::tid" for start in starts[1:]]
+        return [lower + upper for lower, upper in zip(bounds, [*ends, ""], strict=True)]
+
+    def _plan(self, query: str) -> str:
+        """Returns how a query begins to be executed."""
+        self._cursor.adbc_statement.set_options(**{_COPIES: "false"})  # COPY explains nothing
+        try:
+            ((plan,),) = self.values(f"EXPLAIN (FORMAT JSON) {query}")
+        finally:
+            self._cursor.adbc_statement.set_options(**{_COPIES: "true"})
+        return str(json.loads(plan)[0]["Plan"]["Node Type"])
+
     def share(self) -> dict[str, str] | None:
         ((name, moment),) = self.values("SELECT pg_export_snapshot(), pg_current_snapshot()::text")
         return {"moment": str(name), "snapshot": str(moment)}
@@ -151,7 +182,7 @@ class PostgreSQL(Database):
         with contextlib.ExitStack() as opened:
             with self.explaining():
                 connection = opened.enter_context(_connect(self._connection_string()))
-                cursor = opened.enter_context(connection.cursor())
+                cursor = opened.enter_context(connection.cursor(adbc_stmt_kwargs={_BATCH: str(_BATCH_BYTES)}))
                 cursor.execute(_BEGIN)
                 if moment:
                     assert _SNAPSHOT.fullmatch(moment)
@@ -178,6 +209,8 @@ class PostgreSQL(Database):
         said = f"{self.shown}: {self.said(error)}"
         if state == "42P01":
             return NoTable(f"{said}: expected a table that exists")
+        if state == "42703" and (column := _NO_COLUMN.search(said)):
+            return NoColumn(said, column[1])
         if state == "22023" and "snapshot" in text:
             return ServerUnavailable(
                 f"{self.shown}: the connection that held the snapshot is gone, and rows of another moment would not "

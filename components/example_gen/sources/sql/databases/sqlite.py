@@ -1,6 +1,7 @@
 """SQLite, by the library that Python has. A value has a type of its own there, whatever its column is declared as."""
 
 import contextlib
+import re
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,14 @@ from penstock.components.example_gen.sources.sql.databases.database import (
     LOCK_SECONDS,
     Connection,
     Database,
+    NoColumn,
     NoTable,
 )
 from penstock.core.errors import DataError, PenstockError
 from penstock.core.services.retries import Unanswered
 
 _STORED = ("integer", "real", "text", "blob")
+_NO_COLUMN = re.compile(r'no such column: "?(.+?)"?(?: - .*)?$')
 _AT_ONCE = 400  # columns whose types are asked for: SQLite returns at most 2,000 values in a row
 
 
@@ -130,6 +133,8 @@ class SQLite(Database):
         said = f"{self.shown}: {self.said(error)}"
         if "no such table" in said:
             return NoTable(f"{said}: expected a table that exists")
+        if column := _NO_COLUMN.search(said):
+            return NoColumn(said, column[1])
         if "locked" in said or "busy" in said:
             return Unanswered(said, f"another program has written for more than {LOCK_SECONDS} s: run again later")
         if "not a database" in said or "malformed" in said:

@@ -148,7 +148,7 @@ def test_names_that_do_not_exist_are_told_with_the_nearest(ingest: Ingest, datab
         ("columns", "fair"): "table trips: sql.columns: there is no column 'fair'; did you mean 'fare'",
         ("partition_by", "ID2"): "sql.partition_by: there is no column 'ID2'; did you mean 'id'",
         ("changed_by", "dai"): "sql.changed_by: there is no column 'dai'; did you mean 'day'",
-        ("where", "fair > 1"): "fair",
+        ("where", "fair > 1"): "table trips: sql.where: there is no column 'fair'; did you mean 'fare'",
         ("table", 'trips"; DROP TABLE trips; --'): "there is no table",
         ("table", "trips`; DROP TABLE trips; --"): "there is no table",
     }.items():
@@ -162,8 +162,9 @@ def test_names_that_do_not_exist_are_told_with_the_nearest(ingest: Ingest, datab
     if database["url"].startswith("postgresql"):  # others number columns of one name, or refuse them
         with pytest.raises(DataError, match="expected different names of columns, found 'id' twice"):
             ingest({**database, "query": "SELECT a.id, b.id FROM trips a JOIN trips b ON a.id = b.id"})
-    with pytest.raises(DataError, match="the data holds no row"):
-        ingest({**database, "table": "trips", "where": "id < 0", "partition_by": "id"})
+    for more in ({}, {"partition_by": "id"}):
+        with pytest.raises(DataError, match="table trips: there is no row: expected at least one"):
+            ingest({**database, "table": "trips", "where": "id < 0", **more})
     assert len(ingest({**database, "table": "trips"}).rows()) == ROWS  # nothing was dropped
 
 
