@@ -189,9 +189,18 @@ def _record(known: Known, log: Requests, counted: Counted) -> WindowRecord:
 
 def _notes(record: BaselineRecord, counted: Counted) -> list[str]:
     account = counted.account
-    notes = [f"{one['count']:,} {one['unit']}: {one['reason']} ({one['example']})" for one in account.odd.listed()]
+    notes = [
+        f"{progress.text({one['unit']: one['count']})}: {one['reason']} ({one['example']})"
+        for one in account.odd.listed()
+    ]
+    if len(account.versions) > 1:
+        shares = [f"{version} ({_rows(count)})" for version, count in account.versions.most_common()]
+        notes.append(
+            f"several versions have answered: {listed(shares)}: predictions and metrics are of all of them together, "
+            "and the baseline is of one: --version looks at one alone"
+        )
     if account.unknown:
-        names = [f"{name!r} ({count:,} rows)" for name, count in account.unknown.most_common()]
+        names = [f"{name!r} ({_rows(count)})" for name, count in account.unknown.most_common()]
         notes.append(f"features that the schema does not know, which are not measured: {listed(names)}")
     if not account.rows:
         there = "no request in the window can be read" if account.requests else "there is no request in the window"
@@ -199,6 +208,10 @@ def _notes(record: BaselineRecord, counted: Counted) -> list[str]:
     elif account.rows < _FEW_ROWS:
         notes.append(f"so few rows ({account.rows}) show only large shifts: choose a longer window")
     return notes + record["notes"]
+
+
+def _rows(count: int) -> str:
+    return progress.text({"rows": count})
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ def _of_table(config: Config, first: Table, options: Mapping[str, Any]) -> Findi
             warnings += _on_leaks(leaks, config)
         if config.without_code and config.evaluation:
             warnings += evaluation.on_metrics(config.evaluation, label, first, problem)
+    monitoring.check_label_key(config, first)
     warnings += monitoring.on_thresholds(config, described, first)
     if config.without_code:
         warnings += _on_dates(config, described, first)

@@ -113,7 +113,7 @@ def _measured(one: Finding) -> str:
 
 def _left_out(left_out: Sequence[LeftOut]) -> str:
     lines = (
-        f'<tr><td class="number">{numbers.count(one["count"])} {one["unit"]}</td><td>{escape(one["reason"])}</td>'
+        f'<tr><td class="number">{progress.text({one["unit"]: one["count"]})}</td><td>{escape(one["reason"])}</td>'
         f'<td class="long"><code>{escape(one["example"])}</code></td></tr>'
         for one in left_out
     )

@@ -8,7 +8,7 @@ import altair as alt
 
 from penstock.components.window_monitor.judging import REALISED, name_of
 from penstock.components.window_monitor.report import sections
-from penstock.core import page
+from penstock.core import page, progress
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, RealisedMetric, WindowRecord
 from penstock.core.page import numbers
@@ -35,8 +35,8 @@ def _again(window: WindowRecord) -> list[str]:
     sentences = []
     for one in window.get("measured_again", []):
         period = numbers.period(*(datetime.fromisoformat(one[bound]) for bound in ("begin", "end")))
-        labelled, rows = numbers.count(one["labelled"]), numbers.count(one["rows"])
-        sentences.append(f"measured again, as labels have come: {period}, {labelled} of {rows} rows")
+        labelled, rows = numbers.count(one["labelled"]), progress.text({"rows": one["rows"]})
+        sentences.append(f"measured again, as labels have come: {period}, {labelled} of {rows}")
     return sentences
 
 
@@ -48,7 +48,7 @@ def _realised(window: WindowRecord) -> str:
     lines = [_line(one, limits.get(name_of(one))) for one in metrics]
     labelled, rows = window["labels"]["rows"], window["rows"]
     share = numbers.percentage(labelled / rows if rows else 0.0)
-    lead = f"{numbers.count(labelled)} of {numbers.count(rows)} rows have a label ({share})."
+    lead = f"Rows with a label: {numbers.count(labelled)} of {numbers.count(rows)} ({share})."
     header = (
         '<th>metric</th><th>slice</th><th class="number">value</th><th class="number">95 % interval</th>'
         '<th class="number">in the evaluation</th><th class="number">alerts</th><th class="number">rows</th>'

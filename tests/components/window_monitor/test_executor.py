@@ -188,7 +188,7 @@ def test_windows_before_are_kept_and_shown(monitor: Callable[..., WindowRecord],
     monitor(None, hours=2)  # once more: it takes its own place
     kept = WindowHistory(tmp_path / "history").before("taxi", NOON + timedelta(days=1), 9)
     assert [one["begin"][11:13] for one in kept] == ["12", "13", "14"]
-    (tmp_path / "history" / "taxi" / "20261130T110000Z_20261130T120000Z.json").write_text("damaged")
+    (tmp_path / "history" / "taxi" / "20261030T110000Z_20261030T120000Z.json").write_text("damaged")
     monitor(None, hours=2)
     page = (tmp_path / "window-2" / "report.html").read_text()
     assert "2 of them." in page
@@ -228,6 +228,13 @@ def test_answers_with_other_outputs_are_told(monitor: Callable[..., WindowRecord
     (note,) = window["notes"]
     assert note.startswith("3 rows: an answer of other outputs than those of the baseline's model (taxi/3/")
     assert note.endswith("there are scores)")
+
+
+def test_answers_of_several_versions_are_told(monitor: Callable[..., WindowRecord], write_log: Any) -> None:
+    miles = np.array(records.encode(lists({"miles": np.ones(1)})), object)
+    write_log("parquet", [prediction({"examples": miles}, 30, 1, version=4)])  # which is on trial
+    assert monitor(columns(11, 40))["notes"][-2].startswith("several versions have answered: 3 (40 rows), 4 (1 row): ")
+    assert monitor(None, version=4)["versions"] == [4]
 
 
 def test_without_a_baseline_it_is_said(monitor: Callable[..., WindowRecord], tmp_path: Path) -> None:
