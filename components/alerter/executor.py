@@ -42,8 +42,8 @@ def run(*, alerts: str, window: str, state: str, settings: str = "", report_uri:
     told = tell(Path(alerts), Path(window), state, settings, report_uri)
     if told.error:
         raise told.error
-    counts = {"open": len(told.summary["open"]), "events": len(told.summary["events"])}
-    return TaskResult({"alerts": artifacts.metadata(**counts)})
+    is_open, events = told.summary["open"], told.summary["events"]
+    return TaskResult({"alerts": artifacts.metadata(open=len(is_open), events=len(events))})
 
 
 def tell(alerts: Path, window: Path, state: str, settings: str, report_uri: str) -> Told:
