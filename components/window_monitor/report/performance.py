@@ -7,7 +7,7 @@ from html import escape
 import altair as alt
 
 from penstock.components.window_monitor.judging import REALISED, name_of
-from penstock.components.window_monitor.report import sections
+from penstock.components.window_monitor.report import sections, times
 from penstock.core import page, progress
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, RealisedMetric, WindowRecord
@@ -16,7 +16,6 @@ from penstock.core.page import numbers
 FIGURE = "performance"
 _DRAWN = 6  # metrics
 _HEIGHT = 140
-_AXIS = alt.Axis(grid=False, tickCount=4)
 
 
 def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
@@ -108,14 +107,14 @@ def _chart(metric: str, windows: Sequence[WindowRecord], limit: float | None) ->
     for window in windows:
         for one in window.get("realised", []):
             if (one["metric"], one["slice"]) == (metric, OVERALL) and one["value"] is not None:
-                end = round(datetime.fromisoformat(window["end"]).timestamp() * 1000)  # whole: charts round fractions
-                shown.append({"end": end, **{key: one[key] for key in ("value", "low", "high", "rows")}})  # type: ignore[literal-required]
+                measured = {key: one[key] for key in ("value", "low", "high", "rows")}  # type: ignore[literal-required]
+                shown.append({**times.place(window["end"]), **measured})
                 evaluation = one["evaluation"]
-    base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
+    base = alt.Chart(alt.Data(values=shown)).encode(x=times.X)
     scale = alt.Scale(zero=False)
     value = alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=3), scale=scale)
     tooltip = [
-        alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+        times.TOOLTIP,
         *(alt.Tooltip(f"{name}:Q", format=numbers.D3_NUMBER) for name in ("value", "low", "high")),
         alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
     ]

@@ -255,5 +255,10 @@ def test_the_page_is_read_on_a_desk_and_on_a_phone(
         tab = chromium.open(tmp_path / "window-1" / "report.html", width=width)
         assert tab.drawn() >= 8
         assert (tab.too_wide(), tab.errors) == ([], [])
+        assert {"13:00", "14:00"} <= set(
+            tab.evaluate("[...document.querySelectorAll('svg text')].map(one => one.textContent)")
+        )
+    moved = "document.querySelector('.table')"  # all of what moved is seen without scrolling, on a phone, too
+    assert tab.evaluate(f"{moved}.scrollWidth <= {moved}.clientWidth")
     assert tab.evaluate("document.querySelector('a[href^=\"#\"] code').textContent") == "company"
     assert tab.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].every(a => document.querySelector(a.hash))")
