@@ -45,7 +45,7 @@ def facts(notice: RetrainingNotice) -> dict[str, str]:
         "Error": notice["error"],
         "To approve": notice["approval"],
         "Policy": notice["policy"],
-        "Data": notice["spans"],
+        "Spans": notice["spans"],
         "Took": numbers.duration(notice["seconds"]) if notice["seconds"] else "",
         "Window": window,
         "Report": notice["report"],

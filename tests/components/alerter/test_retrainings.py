@@ -103,7 +103,7 @@ def test_every_channel_for_people_is_told_how_to_approve(
         "Because: drift of 5 (at most 2): miles",
         f"To approve: {command}",
         "Policy: drift: 2, cool_down: 1d",
-        "Data: 7",
+        "Spans: 7",
         "Window: 2 June 2025, 00:00 to 2 June 2025, 01:00 UTC",
         f"Report: {PAGE}",
         "Pipeline: taxi",
