@@ -250,6 +250,7 @@ def test_the_page_is_read_on_a_desk_and_on_a_phone(
     monitor(columns(20, 300))
     rows = columns(21, 300)
     rows["company"] = np.full(300, "yellow")
+    rows["of_a_name_that_is_longer_than_a_line_of_a_phone" * 2] = np.ones(300)  # which a note names
     monitor(rows, hours=1)
     for width in (1280, 400):
         tab = chromium.open(tmp_path / "window-1" / "report.html", width=width)
