@@ -10,7 +10,7 @@ from penstock.core.errors import DataError
 from penstock.core.files import atomic, object_stores
 
 _GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser of who may read it
-_UNNAMED = "model"  # the only one in a log
+UNNAMED = "model"  # the only one in a log
 
 
 def read(folder: Path, report: str = "") -> list[Window]:
@@ -33,7 +33,7 @@ def read(folder: Path, report: str = "") -> list[Window]:
 
 def _window(record: WindowRecord, findings: Iterable[Finding], report: str) -> Window:
     measured = [_measured(finding, report) for finding in filter(_is_certain, findings)]
-    return Window(record["model"] or _UNNAMED, record["begin"], record["end"], record["baseline"], measured)
+    return Window(record["model"] or UNNAMED, record["begin"], record["end"], record["baseline"], measured)
 
 
 def _is_performance(finding: Finding) -> bool:

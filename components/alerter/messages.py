@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from penstock.components.alerter import decisions
-from penstock.components.alerter.state import Message
+from penstock.components.alerter import decisions, notices
+from penstock.components.alerter.state import Message, retrainings
+from penstock.components.alerter.state import model as model_of
+from penstock.core import progress
 from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Severity
+from penstock.core.artifacts.retraining import RetrainingNotice
 from penstock.core.page import numbers
 from penstock.core.text import printable
 
@@ -31,6 +34,19 @@ def of_events(events: list[AlertEvent], channels: list[str], now: datetime) -> M
     )
 
 
+def of_retraining(notice: RetrainingNotice, channels: list[str], now: datetime) -> Message:
+    """Returns the message of what has become of a retraining, which waits for some channels."""
+    return Message(
+        id=notice["id"],
+        severity=notices.SEVERITIES[notice["kind"]],
+        events=[],
+        retrainings=[notice],
+        is_summary=False,
+        made=now.isoformat(),
+        waits=channels,
+    )
+
+
 def by_feature(events: Sequence[AlertEvent]) -> list[list[AlertEvent]]:
     """Returns events in groups that are told in one message: what has become of a feature's measures in a window."""
     groups: dict[tuple[str, str, str], list[AlertEvent]] = {}
@@ -46,6 +62,7 @@ def summary(messages: list[Message], channel: str, now: datetime) -> Message:
         id=f"{decisions.digest(channel, *(message['id'] for message in messages))}-summary",
         severity=highest(message["severity"] for message in messages),
         events=[event for message in messages for event in message["events"]],
+        retrainings=[notice for message in messages for notice in retrainings(message)],
         is_summary=True,
         made=now.isoformat(),
         waits=[channel],
@@ -60,14 +77,13 @@ def highest(severities: Iterable[Severity]) -> Severity:
 def title(message: Message) -> str:
     """Returns a message in one line."""
     if not message["is_summary"]:
-        others = len(message["events"]) - 1
-        more = f", and {others} more measure{'s' if others > 1 else ''}" if others else ""
-        return event_title(message["events"][0]) + more
-    events = message["events"]
-    model = _name(events[0]["alert"]["model"])
-    ended = sum(event["kind"] == "resolved" for event in events)
+        return _titles(message)[0] + _more(len(message["events"]) - 1)
+    counts = {"more alerts": len(message["events"]), "news of retrainings": len(retrainings(message))}
+    counted = [progress.text({unit: count}) for unit, count in counts.items() if count]
+    ended = sum(event["kind"] == "resolved" for event in message["events"])
     resolved = f", {ended:,} of them resolved" if ended else ""
-    return f"[{message['severity']}] {model}: {len(events):,} more alerts in one message{resolved}"
+    model = _name(model_of(message))
+    return f"[{message['severity']}] {model}: {' and '.join(counted)} in one message{resolved}"
 
 
 def event_title(event: AlertEvent) -> str:
@@ -78,7 +94,10 @@ def event_title(event: AlertEvent) -> str:
 
 
 def facts(message: Message) -> dict[str, str]:
-    """Returns what is known of a message's alerts, by what a person calls it; what is not known is left out."""
+    """Returns what is known of a message's alerts or of its retraining, by what a person calls it; what is not known is
+    left out."""
+    if known := retrainings(message):
+        return notices.facts(known[0])
     first, *others = message["events"]
     rows = {**event_facts(first), "Also": "; ".join(_measured(event["alert"]) for event in others)}
     return {name: text for name, text in rows.items() if text}
@@ -111,25 +130,28 @@ def text(message: Message) -> str:
     """Returns a message as plain text, without its title."""
     if not message["is_summary"]:
         return "\n".join(f"{name}: {value}" for name, value in facts(message).items())
-    titles = [event_title(event) for event in message["events"][:_LISTED]]
-    if len(message["events"]) > _LISTED:
-        titles.append(f"and {len(message['events']) - _LISTED:,} more")
+    titles = _titles(message)
+    if len(titles) > _LISTED:
+        titles[_LISTED:] = [f"and {len(titles) - _LISTED:,} more"]
     return "\n".join([*titles, *(f"Report: {report}" for report in reports(message))])
 
 
 def reports(message: Message) -> list[str]:
-    """Returns where the alerts of a message are shown. A summary names whole pages, so that it does not grow too long
+    """Returns where what a message tells of is shown. A summary names whole pages, so that it does not grow too long
     for a channel.
     """
-    links = [event["alert"]["report"] for event in message["events"] if event["alert"]["report"]]
+    known = retrainings(message)
+    links = [*(event["alert"]["report"] for event in message["events"]), *(notice["report"] for notice in known)]
+    links = [link for link in links if link]
     if message["is_summary"]:
         links = [link.partition("#")[0] for link in links]
     return list(dict.fromkeys(links))[:_LISTED]
 
 
 def record(message: Message) -> dict[str, object]:
-    """Returns a message as programs read it: JSON with the alerts, and what a person reads of them."""
-    kind = "summary" if message["is_summary"] else message["events"][0]["kind"]
+    """Returns a message as programs read it: JSON with alerts and retrainings, and what a person reads of them."""
+    known = retrainings(message)
+    kind = "summary" if message["is_summary"] else "retraining" if known else message["events"][0]["kind"]
     return {
         "id": message["id"],
         "kind": kind,
@@ -138,7 +160,14 @@ def record(message: Message) -> dict[str, object]:
         "title": title(message),
         "text": text(message),
         "events": message["events"],
+        "retrainings": known,
     }
+
+
+def is_good(message: Message) -> bool:
+    """Whether it has only good news: of alerts that have ended, or of a retraining that is done."""
+    kinds = [*(event["kind"] for event in message["events"]), *(notice["kind"] for notice in retrainings(message))]
+    return all(kind in ("resolved", "done") for kind in kinds)
 
 
 def is_link(report: str) -> bool:
@@ -149,6 +178,15 @@ def is_link(report: str) -> bool:
 def measure(alert: Alert) -> str:
     """Returns a measure's name in words."""
     return _name(alert["measure"].replace("_", " "))
+
+
+def _titles(message: Message) -> list[str]:
+    """Returns a line for each alert and each retraining of a message."""
+    return [*map(event_title, message["events"]), *map(notices.title, retrainings(message))]
+
+
+def _more(measures: int) -> str:
+    return f", and {progress.text({'more measures': measures})}" if measures > 0 else ""
 
 
 def _measured(alert: Alert) -> str:

@@ -5,7 +5,7 @@ message and before that is written down, the message is sent again, with the sam
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,8 @@ from penstock.components.alerter import decisions, messages, pacing
 from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.settings import Settings
-from penstock.components.alerter.state import DecidedWindow, Message, State
+from penstock.components.alerter.state import DecidedWindow, Message, State, subjects
+from penstock.components.alerter.state import model as model_of
 from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import NoServer, PenstockError, ServerError, SystemFailure
 from penstock.core.state.folder import Folder
@@ -61,14 +62,15 @@ def deliver(
 ) -> list[Failure]:
     """Tells the channels what is due of a model; returns which of them did not take it. What they did not take stays.
 
-    After a message that is refused, no later one of its alerts is sent: its end is not to be told before its beginning.
+    After a message that is refused, no later one of its alerts or its retraining is sent: an end is not to be told
+    before its beginning.
     """
     failures = []
     for channel in channels:
         refusals, is_taking = 0, False
         refused: set[str] = set()
         for batch in channel.batches(_due(state, model, folder, settings, channel, now)):
-            if refused & _alerts(batch):
+            if refused & subjects(batch):
                 continue
             error = _send(channel, batch)
             is_refusal = error is not None and _may_take_another(error)
@@ -79,7 +81,7 @@ def deliver(
                 _strike_off(state, channel, batch, now)
             if is_refusal:
                 refusals += 1
-                refused |= _alerts(batch)
+                refused |= subjects(batch)
                 _put_last(state, batch)
             folder.write(state)  # after a failure, too: others see that this run goes on
             if (error and not is_refusal) or (refusals >= _MOST_REFUSALS and not is_taking):
@@ -130,28 +132,25 @@ def _messages(events: Sequence[AlertEvent], channels: Sequence[Channel], now: da
 
 def _is_outdated(message: Message, changed: set[str]) -> bool:
     """Whether a message only says that an alert is still open, of which there is something newer to say."""
+    if not message["events"]:
+        return False
     return all(event["kind"] == "ongoing" and event["alert"]["id"] in changed for event in message["events"])
-
-
-def _alerts(batch: Iterable[Message]) -> set[str]:
-    """Returns the ids of the alerts that messages tell of."""
-    return {event["alert"]["id"] for message in batch for event in message["events"]}
 
 
 def _of_model(state: State, model: str) -> list[Message]:
     """Returns the messages of a model. Others have channels of their own, which may have the same names."""
-    return [message for message in state["outbox"] if message["events"][0]["alert"]["model"] == model]
+    return [message for message in state["outbox"] if model_of(message) == model]
 
 
 def _put_last(state: State, batch: Sequence[Message]) -> None:
     """Puts what was refused behind the others, so that it does not keep them from being tried.
 
-    What is to come after it, since it has an alert in common with it, goes along.
+    What is to come after it, since it has an alert or a retraining in common with it, goes along.
     """
-    alerts, stay, go = _alerts(batch), [], []
+    told, stay, go = subjects(batch), [], []
     for message in state["outbox"]:
-        if alerts & _alerts([message]):
-            alerts |= _alerts([message])
+        if told & subjects([message]):
+            told |= subjects([message])
             go.append(message)
         else:
             stay.append(message)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from penstock.components.alerter import decisions
 from penstock.components.alerter.settings import QuietHours
-from penstock.components.alerter.state import Message
+from penstock.components.alerter.state import Message, subjects
 
 RATE = timedelta(hours=1)  # what the rate limit is for
 _LONGEST = timedelta(days=1)  # then a message is told in quiet hours too: no run may fall outside of them
@@ -49,16 +49,18 @@ def is_quiet(hours: QuietHours, now: datetime) -> bool:
 
 
 def _without_quiet(waiting: Sequence[Message], hours: QuietHours | None, now: datetime) -> list[Message]:
-    """Returns the messages that may be told now. With one of an alert, the earlier ones of it are told, too."""
+    """Returns the messages that may be told now. With one of an alert or a retraining, the earlier ones of it are
+    told, too.
+    """
     if hours is None or not is_quiet(hours, now):
         return list(waiting)
     passing: set[str] = set()
     messages = []
     for message in reversed(waiting):
-        alerts = {event["alert"]["id"] for event in message["events"]}
+        told = subjects([message])
         is_urgent = hours.critical and message["severity"] == "critical"
         is_old = now - datetime.fromisoformat(message["made"]) > _LONGEST
-        if is_urgent or is_old or alerts & passing:
-            passing |= alerts
+        if is_urgent or is_old or told & passing:
+            passing |= told
             messages.append(message)
     return messages[::-1]

@@ -42,6 +42,7 @@ _SAMPLE_ROWS = 10_000  # in sample.parquet
 _REASONS = {
     "chance": "derived: rarely reached by chance",
     "smallest": "derived: a smaller shift is not worth telling",
+    "few": f"windows of fewer than {deriving.FEWEST_ROWS} rows are not judged",
 }
 
 

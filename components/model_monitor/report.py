@@ -4,6 +4,8 @@ from html import escape
 from pathlib import Path
 
 from penstock.components.monitoring import words
+from penstock.components.monitoring.measures import dependence
+from penstock.components.monitoring.measures.thresholds import FEWEST_ROWS
 from penstock.core import page
 from penstock.core.artifacts.monitoring import BaselineRecord, ThresholdRecord
 from penstock.core.page import numbers
@@ -16,7 +18,8 @@ def write(path: Path, baseline: BaselineRecord) -> Path:
         f"Windows of requests are compared with {numbers.count(rows['train'])} rows of training, and predictions with "
         f"those for {numbers.count(rows['eval'])} rows of evaluation. If nothing changes, at most "
         f"{numbers.percentage(baseline['false_alarm_rate'])} of the windows alert, by any feature. The thresholds are "
-        f"those of windows of {numbers.count(baseline['window_rows'])} rows; other sizes have others."
+        f"those of windows of {numbers.count(baseline['window_rows'])} rows; other sizes have others. Below "
+        f"{FEWEST_ROWS} rows nothing is judged, and how features go together from {dependence.FEWEST_ROWS} rows on."
     )
     kinds = {
         one["name"]: one["kind"]

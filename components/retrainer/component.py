@@ -17,13 +17,16 @@ def retrainer(
     range_config: str = "",
     policy: str = "",
     server: str = "",
+    alert_state: str = "",
+    alert_settings: str = "",
     report: Input[HTML] = None,
 ) -> None:
     """Decides whether a monitored model is trained anew, and starts the training pipeline if it is.
 
     A retraining is written down before its run is started, with the run's name, by which it is looked up first: so a
     task that dies is simply run again. It talks to the world, so it is never cached. If the server does not take the
-    run, the retraining is kept for the next time, and the task fails.
+    run, the retraining is kept for the next time, and the task fails. What becomes of a retraining, and what holds one
+    back, is told by the channels of the Alerter, each once.
 
     Args:
         window: A window from WindowMonitor.
@@ -38,6 +41,8 @@ def retrainer(
         server: JSON `{"kubeflow": {...}}` or `{"vertex": {...}}`, with keys of the section of that name in a
             configuration, as far as they are of the server and its runs; `host` is the address that the task reaches.
             Left out, the target says it; without either nothing is started, but by `penstock retrain`.
+        alert_state: The Alerter's `state`, which remembers what was told; "": nobody is told.
+        alert_settings: The Alerter's `settings`, with the channels; by default the log is told.
         report: The window's page, which the retraining links.
 
     Returns:
@@ -56,6 +61,8 @@ def retrainer(
         range_config=range_config,
         policy=policy,
         server=server,
+        alert_state=alert_state,
+        alert_settings=alert_settings,
         report_uri=report.uri if report else "",
     )
     retraining.metadata.update(result.metadata["retraining"])

@@ -175,8 +175,8 @@ def _too_often(
         yield _hold("max_per_week", f"{len(week)} in the last seven days (at most {policy.max_per_week})")
     hours = sum(one["seconds"] for one in started if now - _begun(one) < BUDGET) / _HOUR
     if policy.budget_hours is not None and hours >= policy.budget_hours:
-        used, most = numbers.number(hours), numbers.number(policy.budget_hours)
-        yield _hold("budget", f"{used} hours of training in the last thirty days (at most {most})")
+        used, most = numbers.duration(hours * _HOUR), numbers.duration(policy.budget_hours * _HOUR)
+        yield _hold("budget", f"{used} of training in the last thirty days (at most {most})")
 
 
 def _since(state: State, before: list[Retraining], observed: Observed, now: datetime) -> datetime:

@@ -1,17 +1,20 @@
-"""The work of Retrainer: decides on a window, writes the decision down, and starts the run that it leads to."""
+"""The work of Retrainer: decides on a window, writes that down, starts the run that it leads to, and tells it."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from penstock.components.alerter import settings
 from penstock.components.retrainer import decisions, new_data, runs, servers
 from penstock.components.retrainer import package as packages
 from penstock.components.retrainer import policy as policies
 from penstock.components.retrainer.decisions import Observed
 from penstock.components.retrainer.new_data import Source
+from penstock.components.retrainer.notices import Audience
 from penstock.components.retrainer.runs import Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
 from penstock.core import artifacts, progress
@@ -20,6 +23,8 @@ from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseli
 from penstock.core.artifacts.retraining import Retraining, RetrainingRecord
 from penstock.core.errors import DataError, PenstockError
 from penstock.core.state import open_folder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,18 @@ def run(
     range_config: str = "",
     policy: str = "",
     server: str = "",
+    alert_state: str = "",
+    alert_settings: str = "",
     report_uri: str = "",
 ) -> TaskResult:
     """Decides on a window, and starts what is due; component.py describes the arguments.
 
-    Raises a ConfigError for a wrong policy, server or pipeline, a DataError for what is no window or baseline, and what
-    kept a run from being started: after the artifact is written, with the retraining kept for the next time.
+    Raises a ConfigError for a wrong policy, server, pipeline or settings, a DataError for what is no window or
+    baseline, and what kept a run from being started, or a message from being taken: after the artifact is written and
+    all else is done, with the retraining and the message kept for the next time.
     """
     parsed, package = policies.read(policy), packages.read(pipeline)
+    settings.read(alert_settings)
     source, moment = Source(input_base, input_config, range_config), datetime.now(UTC)
     with progress.task("Retrainer") as counts:
         observed = observe(package.name, Path(window), Path(baseline), source, report_uri)
@@ -59,8 +68,15 @@ def run(
         decision = changed.result
         RetrainingRecord(Path(retraining)).write(decision)
         counts.update({"signals": len(decision["signals"]), "started": len(changed.started)})
-    if changed.error:
-        raise changed.error
+        target = runs_.name if runs_ else ""
+        audience = Audience(
+            alert_state, alert_settings, package.name, observed.window["model"], parsed, target, report_uri
+        )
+        untold = audience.tell(open_folder(state, RETRAININGS).read(), decision, moment) if alert_state else None
+    if changed.error and untold:
+        logger.warning("%s", untold.message)
+    if error := changed.error or untold:
+        raise error
     name = decision["retraining"]["id"] if decision["retraining"] else ""
     return TaskResult({"retraining": artifacts.metadata(outcome=decision["outcome"], retraining=name)})
 

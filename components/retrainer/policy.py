@@ -3,6 +3,7 @@
 {"drift": 2, "max_age": "30d", "cool_down": "1d", "max_per_week": 2, "approval": true}
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from penstock.components.monitoring.windows.window import duration
 from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError
+from penstock.core.files.documents import json_text
+from penstock.core.page import numbers
 
 BUDGET = timedelta(days=30)  # what `budget_hours` is for
 WEEK = timedelta(days=7)
@@ -63,6 +66,18 @@ def read(text: str) -> Policy:
         except ConfigError as error:
             raise ConfigError(f"policy: {name}{error.message.removeprefix('window')}") from None
     return policy
+
+
+def words(policy: Policy) -> str:
+    """Returns a policy in the words of its keys: `drift: 2, cool_down: 1d, max_per_week: 2`; what is not set is not."""
+    values = {name: value for name, value in dataclasses.asdict(policy).items() if value not in (None, "", 0, {})}
+    return ", ".join(f"{name}: {_word(value)}" for name, value in values.items())
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return numbers.number(value)
+    return value if isinstance(value, str) else json_text(value)
 
 
 def length(text: str) -> timedelta:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.policy import Policy, length
-from penstock.core import metrics
+from penstock.core import metrics, progress
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.monitoring import Finding, WindowRecord, moved
 from penstock.core.artifacts.retraining import Signal
@@ -43,7 +43,7 @@ def of_age(trained: datetime, now: datetime, policy: Policy) -> Iterator[Signal]
     age, limit = now - trained, length(policy.max_age)
     if limit and age > limit:
         days, most = age.total_seconds() / 86_400, limit.total_seconds() / 86_400
-        sentence = f"the model is {numbers.number(days)} days old (at most {numbers.number(most)})"
+        sentence = f"the model is {numbers.duration((now - trained).total_seconds())} old (at most {policy.max_age})"
         yield Signal(kind="age", name="", value=days, limit=most, sentence=sentence)
 
 
@@ -51,11 +51,11 @@ def of_data(data: Data, policy: Policy) -> Iterator[Signal]:
     """Yields that there is enough new data."""
     new, limit = data.newer_spans, policy.new_spans
     if limit and new is not None and new >= limit:
-        sentence = f"{new:,} new spans (from {limit:,} on)"
+        sentence = f"{progress.text({'new spans': new})} (from {limit:,} on)"
         yield Signal(kind="new_spans", name="", value=new, limit=limit, sentence=sentence)
     new, limit = data.newer_rows, policy.new_rows
     if limit and new is not None and new >= limit:
-        sentence = f"about {new:,} new rows (from {limit:,} on)"
+        sentence = f"about {progress.text({'new rows': new})} (from {limit:,} on)"
         yield Signal(kind="new_rows", name="", value=new, limit=limit, sentence=sentence)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from penstock.components.engines import open_engine
 from penstock.components.monitoring import sensitivity
 from penstock.components.monitoring.labels.source import LabelSource
+from penstock.components.monitoring.measures import dependence, thresholds
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.requests import Requests
@@ -39,7 +40,6 @@ from penstock.core.files import atomic
 from penstock.core.suggestions import listed
 
 _HISTORY = 60  # windows before, on the page
-_FEW_ROWS = 50
 
 
 def run(
@@ -189,16 +189,36 @@ def _record(known: Known, log: Requests, counted: Counted) -> WindowRecord:
 
 def _notes(record: BaselineRecord, counted: Counted) -> list[str]:
     account = counted.account
-    notes = [f"{one['count']:,} {one['unit']}: {one['reason']} ({one['example']})" for one in account.odd.listed()]
+    notes = [
+        f"{progress.text({one['unit']: one['count']})}: {one['reason']} ({one['example']})"
+        for one in account.odd.listed()
+    ]
+    if len(account.versions) > 1:
+        shares = [f"{version} ({_rows(count)})" for version, count in account.versions.most_common()]
+        notes.append(
+            f"several versions have answered: {listed(shares)}: predictions and metrics are of all of them together, "
+            "and the baseline is of one: --version looks at one alone"
+        )
     if account.unknown:
-        names = [f"{name!r} ({count:,} rows)" for name, count in account.unknown.most_common()]
+        names = [f"{name!r} ({_rows(count)})" for name, count in account.unknown.most_common()]
         notes.append(f"features that the schema does not know, which are not measured: {listed(names)}")
     if not account.rows:
         there = "no request in the window can be read" if account.requests else "there is no request in the window"
         notes.append(f"{there}: nothing was measured")
-    elif account.rows < _FEW_ROWS:
-        notes.append(f"so few rows ({account.rows}) show only large shifts: choose a longer window")
+    elif account.rows < thresholds.FEWEST_ROWS:
+        least = thresholds.FEWEST_ROWS
+        notes.append(f"{_rows(account.rows)} cannot be judged but by thresholds that are set: others take {least}")
+    elif account.rows < dependence.FEWEST_ROWS:
+        least = dependence.FEWEST_ROWS
+        notes.append(
+            f"so few rows ({account.rows}) show only large shifts, and not how features go together, which takes "
+            f"{least}: choose a longer window"
+        )
     return notes + record["notes"]
+
+
+def _rows(count: int) -> str:
+    return progress.text({"rows": count})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from penstock.components.monitoring.measures.dependence import DependenceShift
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import Measure, Sensitivity
 from penstock.components.window_monitor import causes
+from penstock.core import progress
 from penstock.core.artifacts.monitoring import ComparedWith, Finding, Subject
 from penstock.core.page import numbers
 
@@ -142,4 +143,4 @@ def _sentence(
     what = words.MEASURES[measure]
     shown = f"{what[0].upper()}{what[1:]} {numbers.number(value)}"
     beside = " to the window before" if compared_with == "window" else ""
-    return f"{shown}{beside}; {limit}, in windows of {numbers.count(rows)} rows."
+    return f"{shown}{beside}; {limit}, in windows of {progress.text({'rows': rows})}."

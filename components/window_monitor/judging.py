@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.components.monitoring import words
+from penstock.core import progress
 from penstock.core.arguments import check_object, parse_object
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.judged import Judged, MetricLimit
@@ -84,7 +85,7 @@ class Limits:
         if metric["value"] is None:
             return None
         interval = metric["low"], metric["high"]
-        counted = f" of {numbers.count(metric['rows'])} rows with a label"
+        counted = f" of {progress.text({'rows': metric['rows']})} with a label"
         return _finding(
             (name_of(metric), REALISED),
             metric["value"],

@@ -28,6 +28,9 @@ type Server = Literal["", "local", "kubeflow", "vertex"]
 # What was decided on a window: nothing speaks for a retraining; something does and is held back; a retraining waits for
 # a person; there is one.
 type Outcome = Literal["not_needed", "held_back", "waiting", "retrains"]
+# What people are told of one: it waits for a person, or is held back; its run has started, could not be started, is
+# done, or has failed.
+type NoticeKind = Literal["waiting", "held_back", "started", "not_started", "done", "failed"]
 
 
 class Signal(TypedDict):
@@ -107,6 +110,48 @@ class RetrainingDecision(TypedDict):
     signals: list[Signal]
     holds: list[Hold]
     retraining: Retraining | None
+
+
+class RetrainingNotice(TypedDict):
+    """What people are told of a retraining, each once.
+
+    Args:
+        id: The same whenever it is made anew.
+        kind: What has become of the retraining.
+        retraining: Its id, which is its run's name; "" of one that is held back.
+        pipeline: The training pipeline's name.
+        model: The model's name on its server.
+        signals: What speaks for it.
+        holds: What holds it back.
+        policy: By which policy this was decided, in the words of its keys; "" if a person has.
+        begin: The first moment of the window that it comes of (ISO 8601); "" if it is a person's.
+        end: The first moment after it.
+        spans: The spans of the data, in words.
+        approval: The command that approves it, if it waits.
+        run: The id of its run on a server, or the run's folder; "" where there is none.
+        link: The address of the page that shows the run.
+        seconds: How long its run took, of one that has ended.
+        error: Why it failed, or could not be started.
+        report: The address of the window's page.
+    """
+
+    id: str
+    kind: NoticeKind
+    retraining: str
+    pipeline: str
+    model: str
+    signals: list[Signal]
+    holds: list[Hold]
+    policy: str
+    begin: str
+    end: str
+    spans: str
+    approval: str
+    run: str
+    link: str
+    seconds: float
+    error: str
+    report: str
 
 
 def sentence(signals: list[Signal]) -> str:

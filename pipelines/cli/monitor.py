@@ -108,17 +108,22 @@ def _after(config: "Config", monitored: "Monitored", *, alerts: bool, retraining
     ended: list[Ended] = []
     if alerts:
         try:
-            summary = monitoring.send_alerts(config, monitored)
+            told = monitoring.send_alerts(config, monitored)
         except PenstockError as error:
             failures.append(error)
+        else:
+            summary = told.summary if told else None
+            failures += [told.error] if told and told.error else []
     if config.retrains and retraining:
         from penstock.pipelines.local.retraining import after_window
 
         try:
-            decision, ended = after_window(config, monitored, warn, note)
+            changed = after_window(config, monitored, warn, note, alerts=alerts)
         except PenstockError as error:
             failures.append(error)
-        failures += [one.error for one in ended if one.error]
+        else:
+            decision, ended = changed.result, changed.ended
+            failures += [*(one.error for one in ended if one.error), *changed.untold]
     answer = _answer(monitored, summary, decision, ended)
     return replace(answer, failure=Failure.of(failures[0])) if failures else answer
 
@@ -135,7 +140,7 @@ def _answer(
     moved = monitoring.moved(window["findings"])
     labels = window.get("labels")
     for one in [*window["left_out"], *(labels["left_out"] if labels else [])][:_SHOWN]:
-        warn(f"left out: {numbers.count(one['count'])} {one['unit']}: {one['reason']} ({one['example']})")
+        warn(f"left out: {progress.text({one['unit']: one['count']})}: {one['reason']} ({one['example']})")
     for sentence in [*window["notes"], *(labels["notes"] if labels else [])][:_SHOWN]:
         note(sentence)
     result = MonitoredRequests(
@@ -206,12 +211,13 @@ def _realised(window: "WindowRecord") -> Iterator[str]:
         if one["low"] is not None and one["high"] is not None:
             interval = f" ({numbers.number(one['low'])} to {numbers.number(one['high'])})"
         before = "" if one["evaluation"] is None else f"; in the evaluation {numbers.number(one['evaluation'])}"
-        counted = f"of {numbers.count(one['rows'])} labelled rows ({numbers.percentage(one['rows'] / window['rows'])})"
+        labelled = progress.text({"labelled rows": one["rows"]})
+        counted = f"of {labelled} ({numbers.percentage(one['rows'] / window['rows'])})"
         yield f"{one['metric']} {numbers.number(one['value'])}{interval} {counted}{before}"
     for earlier in window.get("measured_again", []):
         period = numbers.period(*(datetime.fromisoformat(earlier[bound]) for bound in ("begin", "end")))
         labelled, rows, before = (numbers.count(earlier[key]) for key in ("labelled", "rows", "labelled_before"))
-        yield f"measured again: {period}: {labelled} of {rows} rows have a label, before {before}"
+        yield f"measured again: {period}: rows with a label: {labelled} of {rows}, before {before}"
         yield from (f"  {sentence}" for sentence in earlier["alerts"])
 
 
@@ -220,7 +226,9 @@ def _changes(alerts: "AlertSummary") -> str:
     kinds = Counter(event["kind"] for event in alerts["events"] if event["kind"] != "ongoing")
     changes = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) or "nothing new"
     waiting = sum(alerts["waiting"].values())
-    return f"{changes}; {len(alerts['open']):,} open" + (f"; {waiting:,} messages wait" if waiting else "")
+    return f"{changes}; {len(alerts['open']):,} open" + (
+        f"; {waiting:,} {'messages wait' if waiting > 1 else 'message waits'}" if waiting else ""
+    )
 
 
 def _summary(window: "WindowRecord") -> str:

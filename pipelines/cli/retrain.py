@@ -67,8 +67,9 @@ def retrain(
     from penstock.pipelines import local
 
     local.require_runtime()
-    one, ended = retraining.change(loaded, edit, warn, note)
-    return _answer(loaded, retraining.listed(loaded), one["id"], ended)
+    here = retraining.after_answer(loaded, edit, warn, note)
+    answer = _answer(loaded, retraining.listed(loaded), here.result["id"], here.ended)
+    return replace(answer, failure=Failure.of(here.untold[0])) if here.untold and not answer.failure else answer
 
 
 def _listed(config: "Config", target: str) -> "list[Retraining]":

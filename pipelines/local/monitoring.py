@@ -2,16 +2,17 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from penstock.core.artifacts import Model, open_log
-from penstock.core.artifacts.alerts import Alerts, AlertSummary
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
-from penstock.core.errors import ConfigError, UserError
+from penstock.core.errors import ConfigError, PenstockError, UserError
 from penstock.core.files import atomic, object_stores
 from penstock.pipelines import registry
 from penstock.pipelines.config.monitoring import Monitoring
@@ -21,6 +22,10 @@ from penstock.pipelines.local import runs
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import Artifact, RunRecord
 
+if TYPE_CHECKING:
+    from penstock.components.alerter.executor import Told
+
+logger = logging.getLogger(__name__)
 _FOLDER = "monitoring"  # below the pipeline root
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -103,23 +108,28 @@ def monitor(config: Config, asked: Asked) -> Monitored:
     return Monitored(folder, folder.read(), baseline)
 
 
-def send_alerts(config: Config, monitored: Monitored) -> AlertSummary | None:
+def send_alerts(config: Config, monitored: Monitored) -> "Told | None":
     """Tells the channels of the configuration what comes of a window; None where it has no alerts.
 
-    Raises what Alerter raises: an error for the channels that did not take a message, which is kept for the next time.
+    Says which channels did not take a message, which is kept for the next time.
     """
     from penstock.components.alerter import executor
 
-    if config.monitoring is None or "alerts" not in config.monitoring.model_fields_set:
+    settings, folder = alert_settings(config), monitored.folder
+    if settings is None:
         return None
-    executor.run(
-        alerts=str(monitored.folder.root),
-        window=str(monitored.folder.root),
-        state=str(_root(config) / "alerts"),
-        settings=config.monitoring.alerts.settings,
-        report_uri=str(monitored.folder.report),
-    )
-    return Alerts(monitored.folder.root).read()
+    return executor.tell(folder.root, folder.root, alert_state(config), settings, str(folder.report))
+
+
+def alert_state(config: Config) -> str:
+    """Returns the folder that remembers alerts; a ConfigError for a bucket that is not mounted here."""
+    return str(_root(config) / "alerts")
+
+
+def alert_settings(config: Config) -> str | None:
+    """Returns who is told, as the Alerter takes it; None where the configuration has no alerts."""
+    monitoring = config.monitoring
+    return monitoring.alerts.settings if monitoring and "alerts" in monitoring.model_fields_set else None
 
 
 @dataclass(frozen=True)
@@ -171,15 +181,38 @@ def _baseline(config: Config, settings: Monitoring, asked: Asked, served: _Serve
 
 
 def _serving_run(config: Config, served: _Served) -> RunRecord:
-    """Returns the run that has pushed the newest version that answers, else the newest run with a model."""
+    """Returns the run that has pushed the newest version that answers, else the newest run with a model.
+
+    Versions on trial come last: most requests are answered by another.
+    """
     with_model = [run for run in record.earlier(Path(config.pipeline_root), config.name) if any(_models(run))]
     if not with_model:
         raise UserError(f"no model of {config.name} yet: `penstock run` trains one, and makes what is compared with")
-    for version in map(str, served.versions):
+    answer = served.versions
+    on_trial = _on_trial(config) if len(answer) > 1 else set()
+    for version in sorted(map(str, answer), key=lambda one: one in on_trial):  # stable: else the newest first
         for run in with_model:
             if any(one.version == version for one in run.pushed()):
                 return run
     return with_model[0]
+
+
+def _on_trial(config: Config) -> set[str]:
+    """Returns the versions that are on trial where models are pushed; none of a place that cannot be asked."""
+    if not config.push:
+        return set()
+    from penstock.components.pusher import destinations
+
+    versions = set()
+    for place in destinations.read(json_text(config.push.destination)):
+        try:
+            endpoint = place.endpoint()
+        except PenstockError as error:
+            logger.warning("%s cannot be asked which version is on trial: %s", place.place, error.message)
+            continue
+        if endpoint and endpoint.canary:
+            versions.add(endpoint.canary.version)
+    return versions
 
 
 def _models(run: RunRecord) -> Iterator[Path]:

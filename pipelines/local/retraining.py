@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from penstock.components.retrainer import decisions, executor, new_data, policy, runs
 from penstock.components.retrainer.new_data import Data, Source
+from penstock.components.retrainer.notices import Audience
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
 from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
@@ -18,7 +19,7 @@ from penstock.core.errors import PenstockError, UserError
 from penstock.core.files import atomic, object_stores
 from penstock.core.state import open_folder
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.local import launch
+from penstock.pipelines.local import launch, monitoring
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from penstock.pipelines.local.monitoring import Monitored
 
 type Say = Callable[[str], None]
+# Tells people what is new, and of a change what it came to; returns why a channel did not take a message.
+type Tell[Result] = Callable[[Result | None], PenstockError | None]
 logger = logging.getLogger(__name__)
 
 
@@ -42,13 +45,22 @@ class Ended:
     error: PenstockError | None
 
 
+@dataclass(frozen=True)
+class Changed[Result]:
+    """What a change came to, what became of the runs after it, and which channels did not take a message of it."""
+
+    result: Result
+    ended: list[Ended]
+    untold: list[PenstockError]
+
+
 def after_window(
-    config: Config, monitored: "Monitored", warn: Say, note: Say
-) -> tuple[RetrainingDecision, list[Ended]]:
+    config: Config, monitored: "Monitored", warn: Say, note: Say, *, alerts: bool = True
+) -> Changed[RetrainingDecision]:
     """Decides on a window by the policy of the configuration, and runs the training pipeline if it is to.
 
-    The decision is beside the window. Raises what the InputResolver raises of the data; what a run comes to is no
-    error here.
+    The decision is beside the window, and the channels are told of it unless there are to be no `alerts`. Raises what
+    the InputResolver raises of the data; what a run comes to is no error here.
     """
     assert config.monitoring
     assert config.monitoring.retraining
@@ -63,12 +75,42 @@ def after_window(
         file.write(decision)
         return decision
 
-    decision, ended = change(config, decide, warn, note)
-    for one in ended:
+    tell = _teller(config, observed.window["model"], report) if alerts else _silent
+    changed = change(config, decide, warn, note, tell)
+    decision = changed.result
+    for one in changed.ended:
         if decision["retraining"] and decision["retraining"]["id"] == one.retraining["id"]:
             decision["retraining"] = one.retraining
             file.write(decision)
-    return decision, ended
+    return changed
+
+
+def after_answer(config: Config, edit: Callable[[State], Retraining], warn: Say, note: Say) -> Changed[Retraining]:
+    """Changes what is kept of retrainings as a person wants it, runs what is due then, and tells the channels."""
+    tell = _teller(config, config.monitoring.model if config.monitoring else "")
+    return change(config, edit, warn, note, lambda _: tell(None))
+
+
+def _teller(config: Config, model: str, report: str = "") -> Tell[RetrainingDecision]:
+    """Returns what tells the channels of the configuration, if it has any, what is new of retrainings."""
+    settings = monitoring.alert_settings(config)
+    if settings is None:
+        return _silent
+    asked = config.monitoring.retraining if config.monitoring else None
+    parsed, place = policy.read(asked.policy if asked else ""), monitoring.alert_state(config)
+    audience = Audience(place, settings, config.name, model or config.name, parsed, LocalRuns.name, report)
+
+    def tell(decision: RetrainingDecision | None) -> PenstockError | None:
+        state = open_folder(retraining_state(config), RETRAININGS).read()
+        try:
+            return audience.tell(state, decision, datetime.now(UTC))
+        except PenstockError as error:  # what is due is to be run nevertheless
+            return error
+
+    return tell
+
+
+def _silent(_: object) -> None: ...
 
 
 def data(config: Config) -> Data:
@@ -88,23 +130,27 @@ def change_only[Result](config: Config, edit: Callable[[State], Result]) -> Resu
     return executor.change(retraining_state(config), config.name, None, edit).result
 
 
-def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, note: Say) -> tuple[Result, list[Ended]]:
+def change[Result](
+    config: Config, edit: Callable[[State], Result], warn: Say, note: Say, tell: Tell[Result] = _silent
+) -> Changed[Result]:
     """Changes what is kept of the pipeline's retrainings, and runs what is due then, one after the other.
 
-    No lock on the state is held while a run goes on.
+    No lock on the state is held while a run goes on. `tell` is called before the runs, and after each of them.
     """
     folder, ended = retraining_state(config), list[Ended]()
     with LocalRuns(config) as server:
         changed = executor.change(folder, config.name, server, edit)
+        untold = [tell(changed.result)]
         due = server.held(changed.started)
         while due:
             ran = [_run(config, one, warn, note) for one in due]
             after = executor.change(folder, config.name, server, functools.partial(_write_down, ran))
+            untold.append(tell(None))
             ended += after.result
             for one in ran:
                 server.release(one.retraining["id"])
             due = server.held(after.started)
-    return changed.result, ended
+    return Changed(changed.result, ended, [error for error in untold if error])
 
 
 def listed(config: Config) -> list[Retraining]:

@@ -72,6 +72,7 @@ def _of_table(config: Config, first: Table, described: Mapping[str, Column]) -> 
             warnings += _on_leaks(leaks, config)
         if config.without_code and config.evaluation:
             warnings += evaluation.on_metrics(config.evaluation, label, first, problem)
+    monitoring.check_label_key(config, first)
     warnings += monitoring.on_thresholds(config, described, first)
     if config.without_code:
         warnings += _on_dates(config, described, first)

@@ -1,6 +1,7 @@
-"""What is known before a run of thresholds that Vertex AI cannot hold: those of text, which it does not measure.
+"""What is known of monitoring before a run, which else is told once a model serves.
 
-Else ModelMonitor says so, once the model has been pushed.
+That is, which thresholds Vertex AI cannot hold: those of text, which it does not measure; and by which keys no label
+finds its row.
 """
 
 import importlib.util
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.components.monitoring import kinds
+from penstock.components.monitoring.labels.source import REQUEST_ID, ROW
 from penstock.core.artifacts.data import read_schema
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, DataError
+from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
 
@@ -51,6 +54,20 @@ def on_thresholds(config: Config, columns: "Mapping[str, Column]", first: "Table
             yield (
                 f"monitoring.thresholds.{name}: {len(counts):,} values{where} differ, so it is most likely text, which "
                 f"Vertex AI does not measure, and ModelMonitor will fail after the push: {_ADVICE}"
+            )
+
+
+def check_label_key(config: Config, first: "Table") -> None:
+    """Raises a DataError if labels are to find their rows by what is neither a column of the data nor of the log."""
+    labels = config.monitoring.labels if config.monitoring else None
+    if labels is None:
+        return
+    names = [name for name in first.names if name != config.label]
+    for name in [labels.key] if isinstance(labels.key, str) else labels.key:
+        if name not in (*names, REQUEST_ID, ROW):
+            raise DataError(
+                f"monitoring.labels.key: requests have no feature {name!r}; {hint(name, names)}; or expected "
+                "request_id, by which the request log knows its rows"
             )
 
 

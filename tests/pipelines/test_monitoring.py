@@ -55,7 +55,7 @@ def test_a_window_runs_as_a_pipeline_and_tells_who_is_to_be_told(
         tmp_path / "monitoring.yaml",
         name=name,
         pipeline_root=tmp_path / "runs",
-        arguments={"end": "2026-12-01"},
+        arguments={"end": "2026-10-31"},
         sources={},
     )
     assert {task.name: task.status for task in summary.tasks} == dict.fromkeys(
@@ -68,3 +68,6 @@ def test_a_window_runs_as_a_pipeline_and_tells_who_is_to_be_told(
     assert "Known values are written in another way" in told.read_text()
     decision = RetrainingRecord(summary.run_folder / "retrainer" / "retraining").read()
     assert (decision["outcome"], decision["signals"][0]["name"]) == ("waiting", "company")
+    assert decision["retraining"]
+    last = json.loads(told.read_text().splitlines()[-1])
+    assert (last["kind"], last["retrainings"][0]["retraining"]) == ("retraining", decision["retraining"]["id"])

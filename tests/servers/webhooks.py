@@ -33,7 +33,7 @@ class Webhooks(Loopback):
             raise Refusal(401, "who are you")
         if not isinstance(request.body, dict):
             raise Refusal(400, "expected JSON")
-        reply = {SLACK_PATH: _slack, "/v2/enqueue": _pagerduty}.get(request.path, _plain)(request.body)
+        reply = _ANSWERS.get(request.path, _plain)(request.body)
         self.taken.append(request.body)
         return reply
 
@@ -82,3 +82,17 @@ def _pagerduty(body: Mapping[str, Any]) -> Any:
     if errors:
         raise Refusal(400, "Event object is invalid: " + "; ".join(errors))
     return {"status": "success", "message": "Event processed", "dedup_key": body["dedup_key"]}
+
+
+def _change(body: Mapping[str, Any]) -> Any:
+    """https://developer.pagerduty.com/docs/send-change-event"""
+    if body.get("routing_key") != ROUTING_KEY:
+        raise Refusal(400, "'routing_key' is invalid (must be a 32-character string)")
+    if not 0 < len(body["payload"].get("summary", "")) <= _LONGEST_SUMMARY:
+        raise Refusal(400, "'payload.summary' is required")
+    if any(not link["href"].startswith("http") for link in body.get("links", [])):
+        raise Refusal(400, "'links' must be http")
+    return {"status": "success", "message": "Change event processed"}
+
+
+_ANSWERS = {SLACK_PATH: _slack, "/v2/enqueue": _pagerduty, "/v2/change/enqueue": _change}

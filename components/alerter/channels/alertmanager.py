@@ -1,7 +1,8 @@
 """Prometheus' Alertmanager, which knows an alert by its labels and groups, silences and routes it itself.
 
 An alert is sent again with each window while it is open, and ends by itself if no window has told of it for a week:
-Alertmanager forgets its alerts when it starts anew. https://prometheus.io/docs/alerting/latest/alerts_api/
+Alertmanager forgets its alerts when it starts anew. It is told of no retraining: that neither fires nor is resolved.
+https://prometheus.io/docs/alerting/latest/alerts_api/
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ class AlertmanagerChannel(Channel):
     settings: Alertmanager
     for_people: ClassVar[bool] = False
     takes_ongoing: ClassVar[bool] = True
+    takes_retrainings: ClassVar[bool] = False
 
     def batches(self, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         for start in range(0, len(messages), _LARGEST_BATCH):

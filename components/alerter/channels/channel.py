@@ -17,8 +17,8 @@ class Channel(ABC):
     """A receiver of messages by its name in the configuration, for alerts of a severity or higher.
 
     `for_people` says that quiet hours and the rate limit hold, `by_feature` that measures of a feature are told in one
-    message, and `takes_ongoing` that it wants to know in each window that an alert is still open. A message may come a
-    second time, with the same id.
+    message, `takes_ongoing` that it wants to know in each window that an alert is still open, and `takes_retrainings`
+    that it is told of retrainings, too. A message may come a second time, with the same id.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Channel(ABC):
     for_people: ClassVar[bool] = True
     by_feature: ClassVar[bool] = False
     takes_ongoing: ClassVar[bool] = False
+    takes_retrainings: ClassVar[bool] = True
 
     @property
     def key(self) -> str:
@@ -37,7 +38,7 @@ class Channel(ABC):
         return self.is_severe(event["alert"]["severity"]) and (event["kind"] != "ongoing" or self.takes_ongoing)
 
     def is_severe(self, severity: Severity) -> bool:
-        """Whether the channel is told of alerts of a severity."""
+        """Whether the channel is told of what has a severity."""
         return decisions.SEVERITIES.index(severity) >= decisions.SEVERITIES.index(self.severity)
 
     def batches(self, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

@@ -110,14 +110,15 @@ class _Server(Transport):
 
 def mail(message: Message, settings: Email) -> EmailMessage:
     """Returns a message as a mail, the same each time."""
-    event, domain = message["events"][0], settings.sender.rpartition("@")[2]
+    domain = settings.sender.rpartition("@")[2]
     one = EmailMessage()
     one["From"], one["To"] = settings.sender, ", ".join(settings.to)
     one["Subject"] = messages.title(message)
     one["Date"] = format_datetime(datetime.fromisoformat(message["made"]))
     one["Message-ID"] = f"<{message['id']}@{domain}>"
-    if event["kind"] != "opened" and not message["is_summary"]:
-        openings = [f"<{decisions.opening(event['alert'])}@{domain}>" for event in message["events"]]
+    later = [event for event in message["events"] if event["kind"] != "opened"]
+    if later and not message["is_summary"]:
+        openings = [f"<{decisions.opening(event['alert'])}@{domain}>" for event in later]
         one["In-Reply-To"], one["References"] = openings[0], " ".join(openings)
     one["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer by a machine
     one.set_content(messages.text(message) + "\n")

@@ -55,8 +55,7 @@ class LogChannel(Channel):
 
 
 def _level(message: Message) -> int:
-    ended = all(event["kind"] == "resolved" for event in message["events"])
-    return logging.INFO if ended else _LEVELS[message["severity"]]
+    return logging.INFO if messages.is_good(message) else _LEVELS[message["severity"]]
 
 
 def _newest(file: BinaryIO) -> bytes:

@@ -17,7 +17,7 @@ from penstock.core.artifacts.alerts import Severity
 from penstock.core.credentials.secrets import secret
 
 _COLORS: dict[Severity, str] = {"info": "#439fe0", "warning": "warning", "critical": "danger"}
-_RESOLVED = "good"
+_GOOD = "good"
 _LONG = 30  # characters of a fact that does not stand beside another
 
 
@@ -37,8 +37,7 @@ class SlackChannel(Channel):
 def payload(message: Message) -> dict[str, object]:
     """Returns a message as Slack takes it."""
     title = _escaped(messages.title(message))
-    event = message["events"][0]
-    color = _RESOLVED if event["kind"] == "resolved" else _COLORS[message["severity"]]
+    color = _GOOD if messages.is_good(message) else _COLORS[message["severity"]]
     attachment: dict[str, object] = {"color": color, "fallback": title, "footer": message["id"]}
     if message["is_summary"]:
         attachment["text"] = _escaped(messages.text(message))

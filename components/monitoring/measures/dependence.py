@@ -16,6 +16,7 @@ from penstock.components.monitoring.measures.distances import Array
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import OF_FEATURES, Sensitivity
 
+FEWEST_ROWS = 100  # of a window: of fewer, every seventh of a real table alerted
 _FEWEST = 5  # rows of a group, in the window and in training
 _ROUNDS = 30  # of fitting
 
@@ -40,14 +41,14 @@ def compare(
 ) -> list[DependenceShift]:
     """Returns the change of every two of the features that are counted together, the largest first.
 
-    Features that never alert are in no pair.
+    Features that never alert are in no pair. A window of fewer than FEWEST_ROWS has none: most of its groups are empty.
     """
     sensitivity = sensitivity or Sensitivity()
     names = counts.paired
     may_alert = np.array([not sensitivity.is_silent(reference.bins[name]) for name in names], bool)
     first, second = np.triu_indices(len(names), 1)
     first, second = (indices[may_alert[first] & may_alert[second]] for indices in (first, second))
-    if not len(first) or not counts.rows or not reference.counts.rows:
+    if not len(first) or min(counts.rows, reference.counts.rows) < FEWEST_ROWS:
         return []
     window, training = (_pairs(one)[first, second] for one in (counts, reference.counts))
     window, training = _of_filled(window, training)

@@ -43,6 +43,8 @@ SMALLEST: Mapping[Measure, float] = {
     "dependence": 0.01,
 }
 FALSE_ALARM_RATE = 0.05
+# Rows from which on derived thresholds hold. Of 2 to 5 rows of real tables up to a seventh of the windows alerted.
+FEWEST_ROWS = 10
 OF_FEATURES = 0.75  # of the rate; the rest is for dependence between features
 # Parts of a feature's rate, 1 by default: distances of values show most shifts, and only large ones need no more.
 _PARTS: Mapping[Measure, int] = {"jensen_shannon": 4, "kolmogorov_smirnov": 4, "l_infinity": 4, "words": 4}
@@ -76,7 +78,7 @@ class Threshold:
     feature: str
     measure: Measure
     value: float
-    reason: Literal["chance", "smallest", "fixed"]
+    reason: Literal["chance", "smallest", "fixed", "few"]
     rows: int
 
 
@@ -102,6 +104,9 @@ def for_window(
             yield Threshold(name, measure, fixed, "fixed", size)
             continue
         counts = reference.counts.features[name]
+        if min(size, counts.rows if measure == "missing" else counts.present) < FEWEST_ROWS:
+            yield Threshold(name, measure, math.inf, "few", size)
+            continue
         chance = _by_chance(measure, reference.bins[name], counts, size, part * _PARTS.get(measure, 1))
         smallest = sensitivity.smallest.get(measure, 0.0)
         yield Threshold(name, measure, max(chance, smallest), "chance" if chance >= smallest else "smallest", size)

@@ -1,6 +1,6 @@
 """The inputs of requests as the features of the schema: serialized tf.Examples, or a tensor for each feature."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from penstock.components.monitoring.windows import columns
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.payloads.instances import Instances
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records, sequences
 
 _SERVING = "SERVING"  # the schema's environment of what a model is asked about
 _LIVE = (schema_pb2.UNKNOWN_STAGE, schema_pb2.BETA, schema_pb2.PRODUCTION)
 _NO_EXAMPLE = "an input that is no tf.Example"
-_SEQUENCE = "an input that is a tf.SequenceExample, of which nothing is measured"
+_SEQUENCE = "an input that is a tf.SequenceExample: its context is measured, and its feature_lists are not"
 
 type _Kept = npt.NDArray[np.bool_]
 
@@ -66,15 +66,14 @@ class Features:
             if not len(indices):
                 continue
             try:
-                batch = records.decode(serialized[indices].tolist())
+                batch = _decoded(serialized[indices].tolist(), account, where)
             except (RuntimeError, ValueError) as error:
                 if len(indices) > 1:
                     middle = len(indices) // 2
                     waiting += [indices[middle:], indices[:middle]]
                     continue
                 kept[indices] = False
-                is_sequence = isinstance(error, records.HasFeatureLists)
-                account.left_out.add("rows", _SEQUENCE if is_sequence else _NO_EXAMPLE, f"{where}: {error}")
+                account.left_out.add("rows", _NO_EXAMPLE, f"{where}: {error}")
                 continue
             found = dict(zip(batch.schema.names, batch.columns, strict=True))
             parts.append(self._conformed(found, len(indices), account, where))
@@ -119,6 +118,17 @@ class Decoded:
 
     features: pa.RecordBatch
     kept: _Kept
+
+
+def _decoded(serialized: Sequence[bytes], account: Account, where: str) -> pa.RecordBatch:
+    """Returns the features of tf.Examples, and of the context of tf.SequenceExamples, which are counted."""
+    try:
+        return records.decode(serialized)
+    except records.HasFeatureLists:
+        batch = records.decode(serialized, payload_format=payloads.TF_SEQUENCE_EXAMPLE)
+        lists = [one.is_valid().to_numpy(zero_copy_only=False) for one in batch.column(sequences.COLUMN).flatten()]
+        account.odd.add("rows", _SEQUENCE, where, int(np.any(lists, axis=0).sum()))  # others may be tf.Examples
+        return batch.drop_columns([sequences.COLUMN])
 
 
 def _is_text(kind: pa.DataType) -> bool:

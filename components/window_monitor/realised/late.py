@@ -21,6 +21,7 @@ from penstock.components.window_monitor import findings
 from penstock.components.window_monitor.judging import REALISED, Limits
 from penstock.components.window_monitor.realised import measuring
 from penstock.components.window_monitor.realised.question import Question
+from penstock.core import progress
 from penstock.core.artifacts.monitoring import Finding, JoinedLabels, MeasuredIn, WindowRecord
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
@@ -68,7 +69,8 @@ class Labels:
         joined.update({"rows": total.labelled, "left_out": total.left_out.listed()})
         if total.joined > len(places):
             shared = total.joined - len(places)
-            joined["notes"].append(f"{shared:,} rows have the key of another row: its label counts for each of them")
+            rows = progress.text({"rows": shared})
+            joined["notes"].append(f"{rows} with the key of another row: its label counts for each of them")
         if total.rows and not total.joined:
             joined["notes"].append("no row of the window has a label yet")
         window["labels"], window["realised"] = joined, realised.metrics

@@ -10,7 +10,7 @@ from penstock.components.monitoring import words
 from penstock.components.statistics_gen import distributions
 from penstock.components.window_monitor import findings
 from penstock.components.window_monitor.findings import Compared
-from penstock.core import page
+from penstock.core import page, progress
 from penstock.core.artifacts.monitoring import Finding, titled
 
 GROUPS = ("training", "window")
@@ -40,7 +40,7 @@ def html(parts: Sequence[Compared], ordered: Sequence[Finding]) -> str:
     features = sum(len(part.reference.bins) for part in parts)
     more = f" The first {len(figures)} are drawn." if features > len(figures) else ""
     return (
-        f'<h2>Distributions</h2><p class="muted">Of {rows:,} rows of the window at most.{more}</p>'
+        f'<h2>Distributions</h2><p class="muted">Of {progress.text({"rows": rows})} of the window at most.{more}</p>'
         f'{page.legend(GROUPS)}<div class="plots">{"".join(shown)}</div>'
     )
 

@@ -1,11 +1,11 @@
 """Measures from window to window, each beside the threshold that it had."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import altair as alt
 
 from penstock.components.monitoring import words
+from penstock.components.window_monitor.report import times
 from penstock.core import page
 from penstock.core.artifacts.monitoring import ComparedWith, Finding, Subject, WindowRecord, first_of_each, titled
 from penstock.core.page import numbers
@@ -49,7 +49,7 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
             if _series(one) == series:
                 shown.append(
                     {
-                        "end": _milliseconds(window["end"]),
+                        **times.place(window["end"]),
                         "value": one["value"],
                         "threshold": one["threshold"],
                         "alerts": "alert" if one["alerts"] else "",
@@ -57,9 +57,9 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
                     }
                 )
     subject, name, measure, compared_with = series
-    base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
+    base = alt.Chart(alt.Data(values=shown)).encode(x=times.X)
     tooltip = [
-        alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+        times.TOOLTIP,
         alt.Tooltip("value:Q", format=numbers.D3_NUMBER),
         alt.Tooltip("threshold:Q", format=numbers.D3_NUMBER),
         alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
@@ -80,26 +80,18 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
 
 
 def _rows(windows: Sequence[WindowRecord]) -> alt.Chart:
-    shown = [{"end": _milliseconds(window["end"]), "rows": window["rows"]} for window in windows]
+    shown = [{**times.place(window["end"]), "rows": window["rows"]} for window in windows]
     chart: alt.Chart = (
         alt.Chart(alt.Data(values=shown))
         .mark_line(point=True)
         .encode(
-            x=alt.X("end:T", title=None, axis=_AXIS),
+            x=times.X,
             y=alt.Y("rows:Q", title=None, axis=alt.Axis(tickCount=3)),
             tooltip=[
-                alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+                times.TOOLTIP,
                 alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
             ],
         )
         .properties(height=_HEIGHT)
     )
     return chart
-
-
-_AXIS = alt.Axis(grid=False, tickCount=4)
-
-
-def _milliseconds(moment: str) -> int:
-    """Returns a moment as charts take it: whole, since of fractions they keep a few digits alone."""
-    return round(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -76,23 +76,24 @@ def _moved(findings: Sequence[Finding], importance: bool, drawn: Collection[str]
     """Returns a row for each feature that alerts, with its strongest measure; where none does, those nearest to it."""
     alerting = moved(findings)
     chosen = alerting or first_of_each(findings)[:_NEAREST]
-    causes = any(one["cause"] for one in chosen)
-    behind = "<th>what is likely behind it</th>" if causes else ""
-    weight = '<th class="number">importance</th>' if importance else ""
-    header = (
-        f'<th>feature</th>{weight}{behind}<th>measure</th><th class="number">value</th><th class="number">alerts</th>'
-    )
+    what = "feature, and what is likely behind it" if any(one["cause"] for one in chosen) else "feature"
+    weight = '<th class="number roomy">importance</th>' if importance else ""
+    header = f'<th>{what}</th>{weight}<th>measure</th><th class="number">value</th><th class="number">alerts</th>'
     title = "What moved" if alerting else "Nearest to a threshold"
-    return sections.section(title, header, (_row(one, importance, causes, drawn) for one in chosen), sort=True)
+    return sections.section(title, header, (_row(one, importance, drawn) for one in chosen), sort=True)
 
 
-def _row(one: Finding, importance: bool, causes: bool, drawn: Collection[str]) -> str:
+def _row(one: Finding, importance: bool, drawn: Collection[str]) -> str:
+    """Returns a row, with the cause below the name: beside it a phone would have no room for the measure."""
     share = one.get("importance")
-    weight = f'<td class="number" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
+    weight = (
+        f'<td class="number roomy" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
+    )
     is_named_so = one["name"] == one["subject"]
     mark = "" if one["subject"] != "prediction" or is_named_so else ' <span class="mark">prediction</span>'
-    behind = f'<td class="long">{escape(one["cause"])}</td>' if causes else ""
-    return f'<tr><td class="name">{_link(one, drawn)}{mark}</td>{weight}{behind}{_measured(one)}</tr>'
+    behind = f'<div class="long">{escape(one["cause"])}</div>' if one["cause"] else ""
+    name = f'<td class="name" data-value="{escape(one["name"])}">{_link(one, drawn)}{mark}{behind}</td>'
+    return f"<tr>{name}{weight}{_measured(one)}</tr>"
 
 
 def _link(one: Finding, drawn: Collection[str]) -> str:
@@ -107,13 +108,13 @@ def _measured(one: Finding) -> str:
     return (
         f"<td>{escape(sections.measure(one))}</td>"
         f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
-        f'<td class="number">{sections.limit(one)}</td>'
+        f'<td class="number limit">{sections.limit(one)}</td>'
     )
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> str:
     lines = (
-        f'<tr><td class="number">{numbers.count(one["count"])} {one["unit"]}</td><td>{escape(one["reason"])}</td>'
+        f'<tr><td class="number">{progress.text({one["unit"]: one["count"]})}</td><td>{escape(one["reason"])}</td>'
         f'<td class="long"><code>{escape(one["example"])}</code></td></tr>'
         for one in left_out
     )

@@ -7,8 +7,8 @@ from html import escape
 import altair as alt
 
 from penstock.components.window_monitor.judging import REALISED, name_of
-from penstock.components.window_monitor.report import sections
-from penstock.core import page
+from penstock.components.window_monitor.report import sections, times
+from penstock.core import page, progress
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, RealisedMetric, WindowRecord
 from penstock.core.page import numbers
@@ -16,7 +16,6 @@ from penstock.core.page import numbers
 FIGURE = "performance"
 _DRAWN = 6  # metrics
 _HEIGHT = 140
-_AXIS = alt.Axis(grid=False, tickCount=4)
 
 
 def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
@@ -35,8 +34,8 @@ def _again(window: WindowRecord) -> list[str]:
     sentences = []
     for one in window.get("measured_again", []):
         period = numbers.period(*(datetime.fromisoformat(one[bound]) for bound in ("begin", "end")))
-        labelled, rows = numbers.count(one["labelled"]), numbers.count(one["rows"])
-        sentences.append(f"measured again, as labels have come: {period}, {labelled} of {rows} rows")
+        labelled, rows = numbers.count(one["labelled"]), progress.text({"rows": one["rows"]})
+        sentences.append(f"measured again, as labels have come: {period}, {labelled} of {rows}")
     return sentences
 
 
@@ -48,7 +47,7 @@ def _realised(window: WindowRecord) -> str:
     lines = [_line(one, limits.get(name_of(one))) for one in metrics]
     labelled, rows = window["labels"]["rows"], window["rows"]
     share = numbers.percentage(labelled / rows if rows else 0.0)
-    lead = f"{numbers.count(labelled)} of {numbers.count(rows)} rows have a label ({share})."
+    lead = f"Rows with a label: {numbers.count(labelled)} of {numbers.count(rows)} ({share})."
     header = (
         '<th>metric</th><th>slice</th><th class="number">value</th><th class="number">95 % interval</th>'
         '<th class="number">in the evaluation</th><th class="number">alerts</th><th class="number">rows</th>'
@@ -108,14 +107,14 @@ def _chart(metric: str, windows: Sequence[WindowRecord], limit: float | None) ->
     for window in windows:
         for one in window.get("realised", []):
             if (one["metric"], one["slice"]) == (metric, OVERALL) and one["value"] is not None:
-                end = round(datetime.fromisoformat(window["end"]).timestamp() * 1000)  # whole: charts round fractions
-                shown.append({"end": end, **{key: one[key] for key in ("value", "low", "high", "rows")}})  # type: ignore[literal-required]
+                measured = {key: one[key] for key in ("value", "low", "high", "rows")}  # type: ignore[literal-required]
+                shown.append({**times.place(window["end"]), **measured})
                 evaluation = one["evaluation"]
-    base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
+    base = alt.Chart(alt.Data(values=shown)).encode(x=times.X)
     scale = alt.Scale(zero=False)
     value = alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=3), scale=scale)
     tooltip = [
-        alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+        times.TOOLTIP,
         *(alt.Tooltip(f"{name}:Q", format=numbers.D3_NUMBER) for name in ("value", "low", "high")),
         alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
     ]

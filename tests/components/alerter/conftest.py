@@ -61,8 +61,11 @@ class Alerter:
         moment = now or BEGIN + timedelta(hours=hour + 1, minutes=5)
         alerts = self.folder / f"alerts-{hour}"
         parsed = settings.read(json.dumps(self.settings))
-        executor.tell(alerts, [window(hour, values, model)], self.uri or str(self.state), parsed, moment)
-        return Alerts(alerts).read()
+        told = executor.tell_windows(alerts, [window(hour, values, model)], self.uri or str(self.state), parsed, moment)
+        assert told.summary == Alerts(alerts).read()
+        if told.error:
+            raise told.error
+        return told.summary
 
     def waiting(self) -> dict[str, list[str]]:
         """Returns the ids of the messages that wait, by channel."""

@@ -68,7 +68,9 @@ def run(order: dict[str, Any]) -> None:
         order["state"],
         settings.read(order["settings"]),
     )
-    executor.tell(*arguments, datetime.fromisoformat(order["now"]))
+    error = executor.tell_windows(*arguments, datetime.fromisoformat(order["now"])).error
+    if error:
+        raise error
 
 
 def child(order: dict[str, Any]) -> int:

@@ -37,7 +37,7 @@ def tell(
     parsed = settings.read(json.dumps({"close_after": 1, "channels": channels}))
 
     def tell(hour: int, measured: list[Measured]) -> None:
-        executor.tell(
+        executor.tell_windows(
             one.folder / "alerts", [replace(window(hour, {}), measured=measured)], str(one.state), parsed, BEGIN
         )
 

@@ -18,7 +18,7 @@ from penstock.core.artifacts import RequestLog
 from penstock.core.examples import records
 from penstock.core.models.prediction_logs import LoggedPrediction
 
-NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+NOON = datetime(2026, 10, 30, 12, tzinfo=UTC)
 FORMATS = {"parquet": ParquetSegment, "tfrecord": TFRecordSegment}
 TYPES = {
     "miles": schema_pb2.FLOAT,

@@ -1,8 +1,8 @@
 """A process that decides on a retraining in children, each of which is killed at a step.
 
-There is a step before and after every file that is renamed to its place, and before and after every request to a
-server. It reads a line of JSON for each child, {"step": 3, "state": …, "package": …, "server": …}, and answers with its
-exit status; -9 is a kill. With "together" it starts several children, which are not killed, and waits for all.
+There is a step before and after every file that is renamed to its place, every request to a server, and every message.
+It reads a line of JSON for each child, {"step": 3, "state": …, "package": …, "server": …, "alerts": …}, and answers
+with its exit status; -9 is a kill. With "together" it starts several children, which are not killed, and waits for all.
 """
 
 import json
@@ -16,9 +16,13 @@ from typing import Any
 import google.cloud.aiplatform_v1  # noqa: F401  once for all children
 import kfp_server_api  # noqa: F401
 
+from penstock.components.alerter.channels.webhook import WebhookChannel
 from penstock.components.retrainer import decisions, executor, package, servers
+from penstock.components.retrainer.notices import Audience
 from penstock.components.retrainer.policy import Policy
+from penstock.components.retrainer.state import RETRAININGS
 from penstock.core.services import kubeflow, retries, vertex
+from penstock.core.state import open_folder
 from tests.components.retrainer.conftest import observed
 
 
@@ -43,15 +47,17 @@ def child(order: dict[str, Any]) -> None:
     os.replace = around(os.replace)
     for server in (kubeflow.Server, vertex.Server):
         server._send = around(server._send)  # type: ignore[method-assign]
-    training = package.read(order["package"])
+    WebhookChannel.send = around(WebhookChannel.send)  # type: ignore[method-assign]
+    training, now = package.read(order["package"]), datetime.now(UTC)
+    runs = servers.open_runs(order["server"], training)
     changed = executor.change(
-        order["state"],
-        training.name,
-        servers.open_runs(order["server"], training),
-        lambda state: decisions.decide(state, observed(0), Policy(), datetime.now(UTC)),
+        order["state"], training.name, runs, lambda state: decisions.decide(state, observed(0), Policy(), now)
     )
-    if changed.error:
-        raise changed.error
+    assert runs
+    audience = Audience(f"{order['state']}-alerts", order["alerts"], training.name, "taxi", Policy(), runs.name)
+    untold = audience.tell(open_folder(order["state"], RETRAININGS).read(), changed.result, now)
+    if error := changed.error or untold:
+        raise error
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ def test_the_budget_is_the_hours_of_thirty_days() -> None:
         end(state, hours=2.5)
     decision = decide(state, 48, policy, data=Data("newer"))
     assert held(decision) == ["budget"]
-    assert decision["holds"][0]["sentence"] == "5 hours of training in the last thirty days (at most 5)"
+    assert decision["holds"][0]["sentence"] == "5 h of training in the last thirty days (at most 5 h)"
     assert decide(state, 30 * 24 + 2, policy, data=Data("newer"))["outcome"] == "retrains"
 
 

@@ -9,13 +9,14 @@ from penstock.components.retrainer import executor
 from penstock.components.retrainer.state import RETRAININGS
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoredWindow, MonitoringBaseline, TrainedOn
 from penstock.core.artifacts.retraining import RetrainingRecord
-from penstock.core.errors import DataError, ServerUnavailable
+from penstock.core.errors import DataError, ServerUnavailable, SystemFailure
 from penstock.core.services import retries
 from penstock.core.state import open_folder
 from tests.components.retrainer.conftest import finding, window
 from tests.components.retrainer.servers.conftest import compiled
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 from tests.servers.loopback import Status
+from tests.servers.webhooks import Webhooks
 
 __all__ = ["compiled"]
 
@@ -63,6 +64,12 @@ def server_of(server: KubeflowPipelines) -> str:
     return f'{{"kubeflow": {{"host": "{server.url}"}}}}'
 
 
+def alerts(folder: Path, people: Webhooks) -> dict[str, str]:
+    """Returns arguments by which people are told."""
+    settings = f'{{"channels": {{"hook": {{"webhook": {{"url": "{people.url}/alerts"}}}}}}}}'
+    return {"alert_state": str(folder / "alerts"), "alert_settings": settings}
+
+
 def test_a_task_decides_and_starts_the_run(arguments: dict[str, Any]) -> None:
     with KubeflowPipelines() as server:
         metadata = executor.run(**arguments, server=server_of(server)).metadata["retraining"]
@@ -76,16 +83,34 @@ def test_a_task_decides_and_starts_the_run(arguments: dict[str, Any]) -> None:
 
 
 def test_a_task_whose_server_is_away_fails_with_its_decision_kept(
-    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "PAUSE", 0.01)
-    with KubeflowPipelines() as server:
+    with KubeflowPipelines() as server, Webhooks() as people:
+        arguments |= {"server": server_of(server), **alerts(tmp_path, people)}
         server.fail("POST", "/runs", *[Status(503, "later")] * 3)
         with pytest.raises(ServerUnavailable, match="503"):
-            executor.run(**arguments, server=server_of(server))
+            executor.run(**arguments)
         assert RetrainingRecord(Path(arguments["retraining"])).read()["outcome"] == "retrains"
-        executor.run(**arguments, server=server_of(server))
+        executor.run(**arguments)
         assert len(server.names("runs")) == 1
+        not_started, started = (body["retrainings"][0] for body in people.taken)
+        assert (not_started["kind"], "503" in not_started["error"]) == ("not_started", True)
+        assert (started["kind"], started["link"].startswith(server.url)) == ("started", True)
+
+
+def test_a_channel_that_is_down_holds_up_no_run_and_the_task_fails(
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    with KubeflowPipelines() as server, Webhooks() as people:
+        people.fail("POST", "/alerts", *[Status(503)] * 3)
+        arguments |= {"server": server_of(server), **alerts(tmp_path, people)}
+        with pytest.raises(SystemFailure, match=r"kept for the next run: hook \(1\): "):
+            executor.run(**arguments)
+        assert (len(server.names("runs")), people.taken) == (1, [])
+        executor.run(**arguments)
+        assert (len(server.names("runs")), len(people.taken)) == (1, 1)
 
 
 def test_without_a_server_a_retraining_is_due_and_no_more(arguments: dict[str, Any]) -> None:

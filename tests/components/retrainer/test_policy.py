@@ -44,3 +44,8 @@ def test_what_is_no_policy_is_told(text: str, sentence: str) -> None:
 
 def test_no_length_is_no_time() -> None:
     assert (policy.length(""), policy.length("6h")) == (timedelta(), timedelta(hours=6))
+
+
+def test_a_policy_is_told_in_the_words_of_its_keys() -> None:
+    told = policy.words(Policy(performance_limits={"auc": 0.8}, approval=True, performance_loss=None))
+    assert told == 'drift: 2, performance_limits: {"auc": 0.8}, cool_down: 1d, max_per_week: 2, approval: true'

@@ -103,7 +103,7 @@ def test_a_model_gets_too_old() -> None:
     assert not list(signals.of_age(at(0), at(24), Policy(max_age="1d")))
     assert not list(signals.of_age(at(0), at(1000), Policy()))
     (old,) = signals.of_age(at(0), at(36), Policy(max_age="1d"))
-    assert old["sentence"] == "the model is 1.5 days old (at most 1)"
+    assert old["sentence"] == "the model is 1 day 12 h old (at most 1d)"
 
 
 def test_new_data_is_enough_from_its_limit_on() -> None:

@@ -188,7 +188,7 @@ def test_windows_before_are_kept_and_shown(monitor: Callable[..., WindowRecord],
     monitor(None, hours=2)  # once more: it takes its own place
     kept = WindowHistory(tmp_path / "history").before("taxi", NOON + timedelta(days=1), 9)
     assert [one["begin"][11:13] for one in kept] == ["12", "13", "14"]
-    (tmp_path / "history" / "taxi" / "20261130T110000Z_20261130T120000Z.json").write_text("damaged")
+    (tmp_path / "history" / "taxi" / "20261030T110000Z_20261030T120000Z.json").write_text("damaged")
     monitor(None, hours=2)
     page = (tmp_path / "window-2" / "report.html").read_text()
     assert "2 of them." in page
@@ -230,6 +230,13 @@ def test_answers_with_other_outputs_are_told(monitor: Callable[..., WindowRecord
     assert note.endswith("there are scores)")
 
 
+def test_answers_of_several_versions_are_told(monitor: Callable[..., WindowRecord], write_log: Any) -> None:
+    miles = np.array(records.encode(lists({"miles": np.ones(1)})), object)
+    write_log("parquet", [prediction({"examples": miles}, 30, 1, version=4)])  # which is on trial
+    assert monitor(columns(11, 40))["notes"][-2].startswith("several versions have answered: 3 (40 rows), 4 (1 row): ")
+    assert monitor(None, version=4)["versions"] == [4]
+
+
 def test_without_a_baseline_it_is_said(monitor: Callable[..., WindowRecord], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected a baseline, with baseline.json in it"):
         monitor(columns(1, 10), baseline=str(tmp_path))
@@ -243,10 +250,16 @@ def test_the_page_is_read_on_a_desk_and_on_a_phone(
     monitor(columns(20, 300))
     rows = columns(21, 300)
     rows["company"] = np.full(300, "yellow")
+    rows["of_a_name_that_is_longer_than_a_line_of_a_phone" * 2] = np.ones(300)  # which a note names
     monitor(rows, hours=1)
     for width in (1280, 400):
         tab = chromium.open(tmp_path / "window-1" / "report.html", width=width)
         assert tab.drawn() >= 8
         assert (tab.too_wide(), tab.errors) == ([], [])
+        assert {"13:00", "14:00"} <= set(
+            tab.evaluate("[...document.querySelectorAll('svg text')].map(one => one.textContent)")
+        )
+    moved = "document.querySelector('.table')"  # all of what moved is seen without scrolling, on a phone, too
+    assert tab.evaluate(f"{moved}.scrollWidth <= {moved}.clientWidth")
     assert tab.evaluate("document.querySelector('a[href^=\"#\"] code').textContent") == "company"
     assert tab.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].every(a => document.querySelector(a.hash))")

@@ -86,7 +86,7 @@ def test_the_record_of_a_window_is_written_beside_those_before(object_store: Obj
             record(earlier)["begin"] for earlier in range(hour)
         ]
         kept.add(record(hour))
-    names = ["taxi/20261130T120000Z_20261130T130000Z.json", "taxi/20261130T130000Z_20261130T140000Z.json"]
+    names = ["taxi/20261030T120000Z_20261030T130000Z.json", "taxi/20261030T130000Z_20261030T140000Z.json"]
     with object_stores.open_store(uri) as store:
         assert list(store.files(uri)) == names
 

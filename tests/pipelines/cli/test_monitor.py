@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from tests.servers.loopback import Status
 from tests.servers.webhooks import Webhooks
 
 __all__ = ["model", "write_log"]
-DAY = ("--end", "2026-12-01")
+DAY = ("--end", "2026-10-31")
 Monitor = Callable[..., tuple[int, str, str]]
 
 
@@ -85,14 +86,14 @@ def test_a_quiet_window_is_zero_and_the_baseline_is_made_once(project: Callable[
     assert code == 0, err
     assert dict(os.environ) == environment  # a retraining of this process finds in the cache what a run has left there
     assert out.startswith(
-        "taxi: 30 November 2026, 00:00 to 1 December 2026, 00:00 (UTC): 1,500 rows in 1 request, version 3"
+        "taxi: 30 October 2026, 00:00 to 31 October 2026, 00:00 (UTC): 1,500 rows in 1 request, version 3"
     )
     assert "\nnothing moved\n" in out
     (baseline,) = (folder / "runs" / "taxi" / "monitoring" / "baselines").iterdir()
     before = (baseline / "baseline.json").stat().st_mtime_ns
     assert monitor(*DAY)[0] == 0
     assert (baseline / "baseline.json").stat().st_mtime_ns == before
-    window = MonitoredWindow(folder / "runs/taxi/monitoring/windows/20261130T000000Z_20261201T000000Z")
+    window = MonitoredWindow(folder / "runs/taxi/monitoring/windows/20261030T000000Z_20261031T000000Z")
     assert window.read()["rows"] == 1500
     assert window.report.is_file()
 
@@ -120,7 +121,7 @@ def test_thresholds_of_the_configuration_count(project: Callable[..., Path], mon
     project(rows, monitoring={"thresholds": {"company": None}, "window": "2d"})
     code, out, _ = monitor(*DAY)
     assert code == 0, out
-    assert "29 November 2026, 00:00 to 1 December 2026" in out
+    assert "29 October 2026, 00:00 to 31 October 2026" in out
 
 
 def test_the_channels_of_the_configuration_are_told_once(
@@ -138,6 +139,7 @@ def test_the_channels_of_the_configuration_are_told_once(
         code, out, err = monitor(*DAY)
         assert code == 1
         assert "Known values are written in another way" in out  # what was found is told nevertheless
+        assert re.search(r"^alerts     (\d) opened; \1 open; \1 messages? waits?$", out, re.MULTILINE)
         assert err.splitlines()[-1].startswith(
             "penstock: messages that were not taken are kept for the next run: hook ("
         )
@@ -213,6 +215,24 @@ def test_the_run_that_serves_is_compared_with(project: Callable[..., Path], moni
     assert f"{runs}/monitoring/baselines/{older.name}-" in monitor(*DAY)[1]
 
 
+def test_a_version_on_trial_is_not_what_is_compared_with(project: Callable[..., Path], monitor: Monitor) -> None:
+    folder = project(columns(5, 300), push={"directory": "serving"})
+    runs = folder / "runs" / "taxi"
+    older, newer = runs / "taxi-2026-11-01-00-00-00", runs / "taxi-2026-11-02-00-00-00"
+    shutil.copytree(older, newer, symlinks=True)
+    for run, version in ((older, "3"), (newer, "4")):
+        push(run, version)
+        (folder / "serving" / version).mkdir(parents=True)
+        (folder / "serving" / version / "saved_model.pb").touch()
+    shutil.copytree(folder / "requests" / "taxi" / "3", folder / "requests" / "taxi" / "4")
+    _, out, err = monitor(*DAY)
+    assert f"{runs}/monitoring/baselines/{newer.name}-" in out
+    assert "several versions have answered: 3 (300 rows), 4 (300 rows): " in err
+    (folder / "serving" / "traffic.json").write_text('{"stable": 3, "canary": 4, "percent": 10}')
+    assert f"{runs}/monitoring/baselines/{older.name}-" in monitor(*DAY)[1]
+    assert f"{runs}/monitoring/baselines/{newer.name}-" in monitor(*DAY, "--version", "4")[1]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["-o", "gs://bucket/window"], ["--baseline", "gs://bucket/baseline"], ["--metrics", "gs://bucket/m.prom"]],
@@ -231,9 +251,10 @@ def test_a_policy_decides_on_a_retraining(
 ) -> None:
     rows = columns(6, 1500)
     rows["company"] = np.char.upper(rows["company"])
-    folder = project(rows, monitoring={"retraining": {"approval": True}})
+    alerts = {"channels": {"file": {"log": {"path": "told.jsonl"}, "severity": "warning"}}}
+    folder = project(rows, monitoring={"retraining": {"approval": True}, "alerts": alerts})
     (folder / "data" / "rows.csv").write_text("late\n1\n")
-    code, out, _ = monitor(*DAY, "--no-retraining")
+    code, out, _ = monitor(*DAY, "--no-retraining", "--no-alerts")
     assert "retraining" not in out
     code, out, _ = monitor(*DAY)
     assert code == 1
@@ -243,6 +264,9 @@ def test_a_policy_decides_on_a_retraining(
     assert decision["outcome"] == "waiting"
     name = decision["retraining"]["id"]
     assert RetrainingRecord(Path(json.loads(out)["result"]["folder"])).read() == decision
+    told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
+    (waits,) = (one for one in told if one["kind"] == "retraining")  # of two windows
+    assert f"To approve: penstock retrain --approve {name}" in waits["text"]
 
     assert main.main(["retrain"]) == 0
     assert f"{name}  waiting  " in capfd.readouterr().out
@@ -280,7 +304,7 @@ def test_labels_that_have_come_are_told(project: Callable[..., Path], monitor: M
     lines = list(monitor_command._realised(window))
     assert lines == [
         "auc 0.5 (0.4 to 0.6) of 30 labelled rows (10%); in the evaluation 0.8",
-        "measured again: 30 November 2026, 00:00 to 1 December 2026, 00:00: 7 of 9 rows have a label, before 2",
+        "measured again: 30 October 2026, 00:00 to 31 October 2026, 00:00: rows with a label: 7 of 9, before 2",
         "  bad.",
     ]
     performance = {"subject": "performance", "name": "auc", "alerts": True}

@@ -57,7 +57,7 @@ def runs_of(config: Config, one: Retraining) -> list[RunRecord]:
 
 
 def quiet(config: Config, edit: Callable[[State], object] = decide) -> list[retraining.Ended]:
-    return retraining.change(config, edit, silent, silent)[1]
+    return retraining.change(config, edit, silent, silent).ended
 
 
 @pytest.mark.slow
@@ -181,8 +181,9 @@ def test_what_is_approved_runs_and_what_is_rejected_does_not(config: Config) -> 
         made["status"] = "waiting"
         return made["id"]
 
-    name, ended = retraining.change(config, wait, silent, silent)
-    assert ended == []
+    changed = retraining.change(config, wait, silent, silent)
+    name = changed.result
+    assert changed.ended == []
     now = datetime.now(UTC)
     (ended_,) = quiet(config, lambda state: decisions.answer(state, "taxi", name, "ada", now, approved=True))
     assert (ended_.retraining["id"], ended_.retraining["status"]) == (name, "done")

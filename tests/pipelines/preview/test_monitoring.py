@@ -1,4 +1,4 @@
-"""A threshold of text, which Vertex AI cannot hold, is told of before anything runs where that is known."""
+"""What cannot be monitored is told of before anything runs: text on Vertex AI, and labels by a key that nobody has."""
 
 from pathlib import Path
 
@@ -66,3 +66,23 @@ def test_what_vertex_ai_need_not_hold(
         configure(project, thresholds, schema=schema, service=service)
         assert main.main(["validate"]) == 0
         assert "thresholds" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("color", "requests have no feature 'color'; did you mean 'colour'? the columns are note, colour"),
+        (["colour", "label"], "requests have no feature 'label'; "),
+        (["colour", "note"], ""),
+        (["request_id", "row"], ""),
+    ],
+)
+def test_a_key_of_labels_is_a_column_or_of_the_log(
+    key: object, words: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitoring = {"labels": {"files": "labels.csv", "key": key}}
+    document = {"data": {"path": "data.csv"}, "label": "label", "monitoring": monitoring}
+    (project / "pipeline.yaml").write_text(yaml.safe_dump(document))
+    assert main.main(["validate"]) == (2 if words else 0)
+    said = capsys.readouterr().err
+    assert f"monitoring.labels.key: {words}" in said if words else "labels" not in said

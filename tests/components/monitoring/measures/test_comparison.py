@@ -136,5 +136,12 @@ def test_bytes_that_are_no_text_are_kept() -> None:
     assert read.bins["x"].values == (b"\xff\x00", b"\xc3\xa4")
 
 
-def test_a_single_row_alerts_by_nothing_that_chance_makes(flights: pd.DataFrame, reference: Reference) -> None:
-    assert alerts(shifts(reference, flights.iloc[:1])) == {}
+def test_few_rows_are_not_judged_but_by_thresholds_that_are_set(flights: pd.DataFrame, reference: Reference) -> None:
+    """Of three rows of real tables up to a seventh of the windows would alert, of ten as many as are to."""
+    other = flights.iloc[:9].assign(distance=1e9)
+    assert alerts(shifts(reference, other)) == {}
+    sensitivity = Sensitivity(fixed={"distance": {"jensen_shannon": 0.5}})
+    assert alerts(shifts(reference, other, sensitivity)) == {"distance": "jensen_shannon"}
+    assert "distance" in alerts(shifts(reference, flights.iloc[:10].assign(distance=1e9)))
+    drawn = (flights.sample(10, random_state=seed) for seed in range(100))
+    assert sum(bool(alerts(shifts(reference, window))) for window in drawn) <= 5

@@ -81,5 +81,8 @@ def test_a_change_of_one_feature_alone_is_no_change_of_dependence(reference: Ref
 
 def test_without_pairs_or_rows_there_is_nothing(reference: Reference) -> None:
     assert dependence.compare(reference, reference.window()) == []
+    few = reference.window()
+    few.add(batch(dependence.FEWEST_ROWS - 1, 2, 0.0))
+    assert dependence.compare(reference, few) == []
     alone = Reference.of([batch(100, 1, 0.6)], paired=["first"])
     assert dependence.compare(alone, alone.counts) == []

@@ -134,7 +134,7 @@ def test_a_file_that_is_cut_and_lines_that_are_no_records_are_counted(capture: C
         "files: a file that is none of a request log": 1,
     }
     (cut,) = [one["example"] for one in account.left_out.listed() if "damaged" in one["reason"]]
-    assert cut.startswith("taxi/current/2026/11/30/12/00-00-1.jsonl, line 5: ")
+    assert cut.startswith("taxi/current/2026/10/30/12/00-00-1.jsonl, line 5: ")
 
 
 def test_a_canary_beside_the_model_is_told_and_can_be_chosen(capture: Capture, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_only_the_hours_of_a_window_are_fetched(capture: Capture, tmp_path: Path
     with places.request_log(uri, TAXI, HOUR, open_engine()) as folder:
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jsonl"))
         assert read(folder)[1].requests == 2
-    hours = [f"{variant}/2026/11/30/{hour}" for variant in ("canary", "current") for hour in (11, 12, 13)]
+    hours = [f"{variant}/2026/10/30/{hour}" for variant in ("canary", "current") for hour in (11, 12, 13)]
     assert names == [f"taxi/{hour}/00-00-1.jsonl" for hour in hours]
     with places.request_log(uri, Selection("taxi/current"), HOUR, open_engine()) as folder:
         assert {path.parts[-6] for path in folder.rglob("*.jsonl")} == {"current"}

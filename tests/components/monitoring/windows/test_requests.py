@@ -22,6 +22,8 @@ from tests.components.monitoring.conftest import NOON, examples, prediction, sch
 
 HOUR = Window(NOON, NOON + timedelta(hours=1))
 ROW: dict[str, Any] = {"miles": [1.5], "hour": [9], "company": [b"blue"]}
+# What a tf.SequenceExample has beside its context: a list `pages` of one step, 7.
+FEATURE_LISTS = b"\x12\x12\n\x10\n\x05pages\x12\x07\n\x05\x1a\x03\n\x01\x07"
 FORMS = pytest.mark.parametrize("form", ["parquet", "tfrecord"])
 
 type WriteLog = Callable[..., Path]
@@ -120,7 +122,25 @@ def test_inputs_that_are_no_examples_are_left_out_and_counted(form: str, write_l
     assert all(batch.outputs.num_rows == batch.about.num_rows == batch.features.num_rows for batch in batches)
     (entry,) = account.left_out.listed()
     assert (entry["unit"], entry["reason"], entry["count"]) == ("rows", "an input that is no tf.Example", 2)
-    assert entry["example"].startswith("taxi/3/serving_default/2026-11-30/")
+    assert entry["example"].startswith("taxi/3/serving_default/2026-10-30/")
+
+
+@FORMS
+def test_of_sequences_the_context_is_measured_and_they_are_counted(
+    form: str, write_log: WriteLog, tmp_path: Path
+) -> None:
+    """On the wire the context is where a tf.Example has its features."""
+    serialized = np.array(
+        [one + (FEATURE_LISTS if row % 2 else b"") for row, one in enumerate(examples([ROW] * 4))], object
+    )
+    write_log(form, [prediction({"examples": serialized})])
+    rows, account = read(tmp_path / "log")
+    assert [row["hour"] for row in rows] == [ROW["hour"]] * 4
+    assert left_out(account) == {}
+    (odd,) = account.odd.listed()
+    assert (odd["count"], odd["unit"]) == (2, "rows")
+    assert "its context is measured, and its feature_lists are not" in odd["reason"]
+    assert account.unknown == {}
 
 
 @FORMS
@@ -178,7 +198,7 @@ def test_a_file_named_for_other_times_counts_by_its_rows(write_log: WriteLog, tm
     path = write_log("parquet", [prediction({"examples": examples([ROW])}, 60)])
     named = LoggedFile.of(path)
     assert named is not None
-    wrong = path.name.replace("20261130T120100", "20261130T114500")
+    wrong = path.name.replace("20261030T120100", "20261030T114500")
     path.rename(path.with_name(wrong))
     rows, account = read(tmp_path / "log")
     assert rows == [ROW]

@@ -17,6 +17,7 @@ from tests.components.retrainer.servers.conftest import Place
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 from tests.servers.loopback import Cut, Status
 from tests.servers.vertex import VertexAI
+from tests.servers.webhooks import Webhooks
 
 
 def test_a_retraining_has_a_run_that_says_why(place: Place) -> None:
@@ -138,36 +139,51 @@ def children() -> Iterator["subprocess.Popen[str]"]:
         process.stdin.close()
 
 
-def run(process: "subprocess.Popen[str]", place: Place, state: Path, **order: int) -> list[int]:
+def run(process: "subprocess.Popen[str]", place: Place, told: Webhooks, state: Path, **order: int) -> list[int]:
     assert process.stdin
     assert process.stdout
-    order_ = {**order, "state": str(state), "package": str(place.package), "server": place.settings}
+    alerts = json.dumps({"channels": {"hook": {"webhook": {"url": f"{told.url}/alerts"}}}})
+    order_ = {**order, "state": str(state), "package": str(place.package), "server": place.settings, "alerts": alerts}
     print(json.dumps(order_), file=process.stdin, flush=True)
     codes: list[int] = json.loads(process.stdout.readline())
     return codes
 
 
+@pytest.fixture
+def told() -> Iterator[Webhooks]:
+    """Who is told of retrainings."""
+    with Webhooks() as server:
+        yield server
+
+
 @pytest.mark.slow
-def test_what_dies_at_any_step_is_neither_lost_nor_started_twice(
-    children: "subprocess.Popen[str]", place: Place, tmp_path: Path
+def test_what_dies_at_any_step_is_neither_lost_nor_started_nor_told_twice(
+    children: "subprocess.Popen[str]", place: Place, told: Webhooks, tmp_path: Path
 ) -> None:
     server: Any = place.server
     kind = "runs" if place.name == "kubeflow" else "pipelineJobs"
-    steps = 0
-    while run(children, place, tmp_path / str(steps), step=steps + 1) == [-signal.SIGKILL]:
+    steps, twice = 0, 0
+    while run(children, place, told, tmp_path / str(steps), step=steps + 1) == [-signal.SIGKILL]:
         state = tmp_path / str(steps)
         for _ in range(2):
-            assert run(children, place, state) == [0]
+            assert run(children, place, told, state) == [0]
             assert len(place.started()) == 1, steps
+        assert set(told.keys()) == {f"{place.started()[0]}-started"}, steps
+        twice += len(told.requests) - 1
+        told.requests.clear()
         server.stored[kind].clear()
         steps += 1
-    assert steps >= 7  # the decision, the look for the run, its start, and that it has started, before and after
+    # The decision, the look for the run, its start, that it has started, what is told of it, that, and that it was.
+    assert steps >= 13
+    assert twice == 2  # with the same key: died after it was sent, and before that was written down
 
 
 @pytest.mark.slow
-def test_of_several_at_once_one_starts_it(children: "subprocess.Popen[str]", place: Place, tmp_path: Path) -> None:
-    assert run(children, place, tmp_path / "state", together=4) == [0] * 4
-    assert len(place.started()) == 1
+def test_of_several_at_once_one_starts_it_and_one_tells_it(
+    children: "subprocess.Popen[str]", place: Place, told: Webhooks, tmp_path: Path
+) -> None:
+    assert run(children, place, told, tmp_path / "state", together=4) == [0] * 4
+    assert (len(place.started()), len(told.requests)) == (1, 1)
 
 
 def test_what_is_no_server_is_told(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,7 @@ def test_a_key_may_be_several_features_and_be_shared(suffix: str, serving: Servi
     assert window["labels"]["rows"] == 200
     shared = 200 - len(each)
     assert window["labels"]["notes"] == [
-        f"{shared} rows have the key of another row: its label counts for each of them"
+        f"{shared} rows with the key of another row: its label counts for each of them"
     ]
     assert numbers(window)["overall", "auc"] is None  # all of one class
 
@@ -311,5 +311,5 @@ def test_the_page_shows_metrics_over_windows(serving: Serving, tmp_path: Path, c
         assert (tab.too_wide(), tab.errors) == ([], [])
     assert tab.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].every(a => document.querySelector(a.hash))")
     text = tab.evaluate("document.querySelector('#performance').parentElement.innerText")
-    assert "150 of 150 rows have a label (100%)." in text
+    assert "Rows with a label: 150 of 150 (100%)." in text
     assert tab.evaluate("document.querySelector('a[href=\"#performance\"] code').textContent") == "auc"

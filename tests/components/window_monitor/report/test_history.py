@@ -39,3 +39,10 @@ def test_windows_that_end_seconds_apart_have_a_place_each() -> None:
     windows = [window(end, 0.01 * place) for place, end in enumerate(ends)]
     html = history.html(windows[-1], windows[:-1])
     assert len({*re.findall(r'"end":\s*(\d+)[,}]', html)}) == 3
+
+
+def test_times_are_utc_whatever_clock_the_reader_has() -> None:
+    windows = [window("2026-11-30T11:20:00+01:00", 0.01), window("2026-11-30T10:21:00+00:00", 0.02)]
+    html = history.html(windows[-1], windows[:-1])
+    assert '"scale":{"type":"utc"}' in html.replace(" ", "")
+    assert "30 November 2026, 10:20 UTC" in html
