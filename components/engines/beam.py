@@ -34,6 +34,8 @@ _LOST = ("worker died", "Worker exited", "Socket closed", "SDK harness", "Connec
 class BeamEngine(HandoverEngine):
     """Runs a pipeline for each call."""
 
+    variables_by = "set NAME where the runner's workers are started"
+
     def __init__(self, asked: settings.Beam, place: Path):
         super().__init__(place)
         name = "engine.beam.beam_pipeline_args"

@@ -3,18 +3,16 @@
 import os
 from pathlib import Path
 
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, NoCredentials
 from penstock.core.files import documents
 
 
 def secret(key: str, variable: str, file: str) -> str:
     """Returns the secret that a variable or a file holds; "" where neither is named. `key` is what names it, without
-    its ending.
+    its ending. A ConfigError where it is not there.
     """
     if variable:
-        value = os.environ.get(variable, "").strip()
-        if not value:
-            raise ConfigError(f"{key}_env: the environment variable {variable} is not set")
+        value = of_variable(f"{key}_env", variable).strip()
         return _plain(value, f"{key}_env: the environment variable {variable}")
     if not file:
         return ""
@@ -26,6 +24,14 @@ def secret(key: str, variable: str, file: str) -> str:
     if not value:
         raise ConfigError(f"{key}_file: {file} is empty")
     return _plain(value, f"{key}_file: {file}")
+
+
+def of_variable(key: str, name: str) -> str:
+    """Returns what an environment variable holds; NoCredentials where it is not set. `key` is what names it."""
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise NoCredentials(f"{key}: the environment variable {name} is not set where this task runs", variable=name)
+    return value
 
 
 def _plain(value: str, place: str) -> str:

@@ -1,10 +1,10 @@
 """Where a database is. Secrets are named by where they are, and looked up by whoever connects."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.core.credentials import secrets
 from penstock.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Address:
             raise ConfigError(f"sql: expected either url or url_env, received {'both' if self.url else 'none'}")
         key = "sql.url" if self.url else "sql.url_env"
         try:
-            url = make_url(self.url or _variable("sql.url_env", self.url_env))
+            url = make_url(self.url or secrets.of_variable("sql.url_env", self.url_env))
         except (ArgumentError, ValueError):  # neither text says what it was given, which may hold a password
             raise ConfigError(f"{key}: expected a URL such as {_EXAMPLES}") from None
         if self.url and (url.password is not None or "password" in url.query):
@@ -45,7 +45,7 @@ class Address:
         if self.password_env and self.password_file:
             raise ConfigError("sql: expected either password_env or password_file, received both")
         if self.password_env:
-            return _variable("sql.password_env", self.password_env)
+            return secrets.of_variable("sql.password_env", self.password_env)
         if not self.password_file:
             return ""
         try:
@@ -59,10 +59,3 @@ def shown(url: "URL") -> str:
     """Returns a URL as people may read it: where the database is, and no more."""
     place = type(url).create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
     return place.render_as_string()
-
-
-def _variable(key: str, name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value:
-        raise ConfigError(f"{key}: the environment variable {name} is not set where this task runs")
-    return value
