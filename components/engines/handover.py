@@ -67,7 +67,7 @@ class Work:
         What is there already is not computed again: another worker was faster.
         """
         number, shard = numbered
-        result = self.folder / str(number)
+        result = self.result(number)
         if problem := self._problem():
             return problem
         if result.exists():
@@ -78,6 +78,10 @@ class Work:
         with temporary.kept_in(self.folder / _WRITING):
             atomic.write_bytes(result, outcome)
         return ""
+
+    def result(self, number: int) -> Path:
+        """The file of a shard's result, until the caller has taken it."""
+        return self.folder / str(number)
 
     def _problem(self) -> str:
         where = f"{UNSEEN}{socket.gethostname()}"
@@ -128,6 +132,7 @@ class HandoverEngine(Engine):
     def __init__(self, place: Path):
         self._place = place.absolute()
         self._calls = 0
+        self.taken = 0  # how many results of the call the caller has
 
     def __enter__(self) -> Self:
         self._own = temporary.beside(self._place / "engine")
@@ -156,7 +161,9 @@ class HandoverEngine(Engine):
             yield from (function(pickle.loads(shard)) for shard in pickled)
             return
         with self._call(function) as work, self.job(work, pickled) as job:
+            self.taken = 0
             for result, error, missing in _outcomes(work, len(pickled), job):
+                self.taken += 1
                 if error is not None:
                     raise lacking.explained(error, missing, self.variables_by)
                 yield result
@@ -196,7 +203,7 @@ def _outcomes(work: Work, count: int, job: Future[str]) -> Generator[tuple[Any, 
     Raises what the job raised, a ConfigError for what a worker said, or WorkerLost for what nobody has written.
     """
     for number in range(count):
-        path = work.folder / str(number)
+        path = work.result(number)
         _await(path, job)
         with open(path, "rb") as file:
             outcome = pickle.load(file)

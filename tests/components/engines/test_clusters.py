@@ -173,8 +173,10 @@ def written(engine: Engine, folder: Path, disturb: Callable[[Path, int], None]) 
     return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
 
 
-def test_a_killed_worker_leaves_the_same_bytes(spark_application: str, tmp_path: Path, whole: bytes) -> None:
-    with open_engine(spark_application, tmp_path / "artifact") as engine:
+def test_a_killed_worker_leaves_the_same_bytes(spec: str, tmp_path: Path, whole: bytes) -> None:
+    if "embed" in spec:
+        pytest.skip("Beam's own runner waits for a killed worker for ever: PENSTOCK_PRISM names another")
+    with open_engine(spec, tmp_path / "artifact") as engine:
         assert written(engine, tmp_path, killed) == dict.fromkeys("012345", whole)
 
 
