@@ -3,16 +3,17 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before packages that bring tests of their own
 
 from tests.servers import ports
-from tests.servers.spark_cluster import SparkCluster
+from tests.servers.spark_cluster import SparkCluster, wait
 
 
 def started(servers: ExitStack, folder: Path) -> dict[str, str]:
@@ -30,7 +31,8 @@ def started(servers: ExitStack, folder: Path) -> dict[str, str]:
                 command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
             servers.callback(process.terminate)
-        time.sleep(10)  # for both to listen
+        for port in (job, pool):
+            wait(partial(_listens, port), "Prism or Beam's pool of workers did not start")
         arguments = ["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", "--environment_type=EXTERNAL"]
         arguments.append(f"--environment_config=127.0.0.1:{pool}")
         engines["beam (Prism)"] = json.dumps({"beam": {"beam_pipeline_args": arguments}})
@@ -43,3 +45,11 @@ def spark(servers: ExitStack, folder: Path) -> str:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     master = servers.enter_context(SparkCluster(folder / "spark")).master
     return json.dumps({"spark": {"master": master, "conf": {"spark.executor.memory": "512m"}}})
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 PenstockError
 ├── UserError             the user can fix it: one sentence, exit code 2, never a traceback
 │   ├── ConfigError       the configuration: an unknown key, a value out of range
+│   │   └── NoCredentials a secret is not where it was looked for, such as a variable of the environment
 │   ├── DataError         the data: a ragged row, a wrong encoding, a label that is not there
 │   ├── SchemaError       the schema does not fit the data or the configuration
 │   ├── ModuleError       the user's module file: a function is missing, or raised
@@ -36,7 +37,7 @@ class PenstockError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.details}" if self.details else self.message
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:  # crosses processes with its details
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:  # crosses processes with its details
         return type(self), (self.message, self.details)
 
 
@@ -46,6 +47,17 @@ class UserError(PenstockError):
 
 class ConfigError(UserError):
     pass
+
+
+class NoCredentials(ConfigError):
+    """`variable` is the environment's that is not set, "" where a library looked in places of its own."""
+
+    def __init__(self, message: str, details: str = "", variable: str = ""):
+        super().__init__(message, details)
+        self.variable = variable
+
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        return type(self), (self.message, self.details, self.variable)
 
 
 class DataError(UserError):

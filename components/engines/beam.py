@@ -4,15 +4,16 @@ As in TFX these are `beam_pipeline_args`: Flink, Spark and Prism by their job se
 this machine. Workers need what this process has: Python of the same minor version, penstock, and the storage of the
 artifacts at the same paths. Results come as files (handover.py), which works on all runners alike, and is the only way
 on those that give nothing back. What a runner does with a bundle whose worker was lost is the runner's own: most try
-again, some do not.
+again, or end the pipeline, and then another one computes what is left. Beam's own waits for ever.
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import apache_beam as beam
@@ -25,14 +26,20 @@ from penstock.components.engines.handover import UNSEEN, HandoverEngine, Work
 from penstock.core.errors import ConfigError, NoServer, PenstockError, SystemFailure, WorkerLost
 from penstock.core.text import printable
 
+logger = logging.getLogger(__name__)
 _LEAVING = 60.0  # seconds for a cancelled pipeline to end
 _IN_PROCESS = ("DirectRunner", "FnApiRunner")
 _AWAY = ("StatusCode.UNAVAILABLE", "failed to connect to all addresses", "FutureTimeoutError")
-_LOST = ("worker died", "Worker exited", "Socket closed", "SDK harness", "Connection reset", "process exited")
+_LOST = (
+    *("worker died", "worker disconnected", "Worker exited", "Socket closed", "SDK harness", "Connection reset"),
+    "process exited",
+)
 
 
 class BeamEngine(HandoverEngine):
     """Runs a pipeline for each call."""
+
+    variables_by = "set NAME where the runner's workers are started"
 
     def __init__(self, asked: settings.Beam, place: Path):
         super().__init__(place)
@@ -43,13 +50,17 @@ class BeamEngine(HandoverEngine):
     def job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
         job = Future[str]()
         running: list[Any] = []
+        ended = Event()
 
         def run() -> None:
             try:
-                running.append(self._run(work, shards))
-                state = running[0].wait_until_finish()
-                if state not in (None, PipelineState.DONE):
-                    raise RuntimeError(f"the pipeline ended as {state}")
+                try:
+                    self._finish(running, work, list(enumerate(shards)))
+                except Exception as error:
+                    if ended.is_set() or not isinstance(_explained(error), WorkerLost):
+                        raise
+                    logger.warning("a worker of the runner was lost: what is left is computed by others, once more")
+                    self._finish(running, work, self._left(work, shards))
                 job.set_result("")
             except BaseException as error:
                 job.set_exception(_explained(error))
@@ -59,18 +70,29 @@ class BeamEngine(HandoverEngine):
         try:
             yield job
         finally:
+            ended.set()
             if not job.done() and running:
                 with contextlib.suppress(Exception):  # runners that cannot cancel end at the next shard: see Work
-                    running[0].cancel()
+                    running[-1].cancel()
             thread.join(_LEAVING)
 
-    def _run(self, work: Work, shards: Sequence[bytes]) -> Any:
+    def _left(self, work: Work, shards: Sequence[bytes]) -> list[tuple[int, bytes]]:
+        numbered = list(enumerate(shards))[self.taken :]
+        return [(number, shard) for number, shard in numbered if not work.result(number).exists()]
+
+    def _finish(self, running: list[Any], work: Work, numbered: Sequence[tuple[int, bytes]]) -> None:
+        running.append(self._run(work, numbered))
+        state = running[-1].wait_until_finish()
+        if state not in (None, PipelineState.DONE):
+            raise RuntimeError(f"the pipeline ended as {state}")
+
+    def _run(self, work: Work, numbered: Sequence[tuple[int, bytes]]) -> Any:
         options = PipelineOptions(self._arguments)
         runner = options.view_as(StandardOptions).runner
         # Beam's own DirectRunner would first try to download a server, and compute all again where that fails.
         pipeline = beam.Pipeline(runner=FnApiRunner() if runner in (None, *_IN_PROCESS) else None, options=options)
-        numbered = pipeline | "Shards" >> beam.Create(list(enumerate(shards)), reshuffle=False)
-        numbered | "Spread" >> beam.Reshuffle() | "Compute" >> beam.Map(_compute, work)
+        created = pipeline | "Shards" >> beam.Create(numbered, reshuffle=False)
+        created | "Spread" >> beam.Reshuffle() | "Compute" >> beam.Map(_compute, work)
         return pipeline.run()
 
 

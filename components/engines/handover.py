@@ -14,7 +14,6 @@ a worker that is lost, duplicated or late, and ends after the call, changes noth
 import contextlib
 import os
 import pickle
-import re
 import shutil
 import socket
 import sys
@@ -27,21 +26,26 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cloudpickle
 
+from penstock.components.engines import lacking
 from penstock.components.engines.fold import Engine, Result, Shard
 from penstock.core.errors import ConfigError, WorkerLost
 from penstock.core.files import atomic, temporary
 
 # Variables that change what TensorFlow computes, or what it prints: workers take over the caller's.
 _VARIABLES = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "TF_USE_LEGACY_KERAS")
+# Those that say where services are: workers ask the same ones. Credentials are no caller's to hand over.
+_ADDRESSES = (
+    *("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"),
+    *("BIGQUERY_EMULATOR_HOST", "BIGQUERY_STORAGE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"),
+)
 _MARK = "mark"
 _WRITING = "writing"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25  # seconds between two looks for a file
 _LATE = 90.0  # seconds that a file may be there before a mounted file system shows it; NFS remembers names for 60
-_EXPECTED = "expected storage that all workers and this task have at the same path, such as a mounted bucket or volume"
 _INTERPRETER = (sys.prefix, sys.base_prefix)
 UNSEEN = "engine: the worker on "  # how the sentences begin that a worker says, for engines that pass on errors as text
 
@@ -63,7 +67,7 @@ class Work:
         What is there already is not computed again: another worker was faster.
         """
         number, shard = numbered
-        result = self.folder / str(number)
+        result = self.result(number)
         if problem := self._problem():
             return problem
         if result.exists():
@@ -75,10 +79,14 @@ class Work:
             atomic.write_bytes(result, outcome)
         return ""
 
+    def result(self, number: int) -> Path:
+        """The file of a shard's result, until the caller has taken it."""
+        return self.folder / str(number)
+
     def _problem(self) -> str:
         where = f"{UNSEEN}{socket.gethostname()}"
         if not self._sees():
-            return f"{where} does not see {self.folder.parent.parent}: {_EXPECTED}, and set pipeline_root to it"
+            return f"{where} does not see {self.folder.parent.parent}: {lacking.STORAGE}, and set pipeline_root to it"
         version = metadata.version("penstock")
         if version != self.version:
             return f"{where} has penstock {version}: expected {self.version}, as this task has: use one image for both"
@@ -91,35 +99,40 @@ class Work:
             return False
 
     def _outcome(self, shard: bytes) -> bytes:
-        """Returns the pickled pair of the result and None, or of None and the error."""
+        """Returns what it gives, pickled: the result and None, or None and the error; and files that are not there."""
         os.environ.update(self.environment)
         sys.path[:0] = [folder for folder in self.search_path if folder not in sys.path]
         try:
             function, argument = cloudpickle.loads(self.function), pickle.loads(shard)
             with temporary.kept_in(self.folder / _WRITING):
-                return pickle.dumps((function(argument), None), pickle.HIGHEST_PROTOCOL)
+                return pickle.dumps((function(argument), None, []), pickle.HIGHEST_PROTOCOL)
         except (Exception, SystemExit) as error:
             return _pickled(error)
 
 
 def _pickled(error: BaseException) -> bytes:
+    missing = lacking.files(error)
     try:
-        content = pickle.dumps((None, error), pickle.HIGHEST_PROTOCOL)
+        content = pickle.dumps((None, error, missing), pickle.HIGHEST_PROTOCOL)
         pickle.loads(content)  # some errors of libraries only look as if they could be
     except Exception:
-        content = pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+        content = pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}"), missing))
     return content
 
 
 class HandoverEngine(Engine):
     """An engine whose workers hand results over as files, in a folder below `place`, the folder of an artifact.
 
-    Leaving it removes that folder. A single shard is computed in this process.
+    Leaving it removes that folder. A single shard is computed in this process. `variables_by` is how a person gives
+    workers an environment variable.
     """
+
+    variables_by: ClassVar[str]
 
     def __init__(self, place: Path):
         self._place = place.absolute()
         self._calls = 0
+        self.taken = 0  # how many results of the call the caller has
 
     def __enter__(self) -> Self:
         self._own = temporary.beside(self._place / "engine")
@@ -148,7 +161,13 @@ class HandoverEngine(Engine):
             yield from (function(pickle.loads(shard)) for shard in pickled)
             return
         with self._call(function) as work, self.job(work, pickled) as job:
-            yield from _results(work, len(pickled), job)
+            self.taken = 0
+            for result, error, missing in _outcomes(work, len(pickled), job):
+                self.taken += 1
+                if error is not None:
+                    raise lacking.explained(error, missing, self.variables_by)
+                yield result
+                del result
 
     @contextlib.contextmanager
     def _call(self, function: Callable[[Shard], Result]) -> Iterator["Work"]:
@@ -162,7 +181,7 @@ class HandoverEngine(Engine):
                 self._token,
                 cloudpickle.dumps(function),
                 metadata.version("penstock"),
-                {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+                {name: os.environ[name] for name in (*_VARIABLES, *_ADDRESSES) if name in os.environ},
                 tuple(part for part in sys.path if os.path.isdir(part) and not part.startswith(_INTERPRETER)),
             )
         finally:
@@ -178,22 +197,19 @@ def _end(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _results(work: Work, count: int, job: Future[str]) -> Generator[Any]:
-    """Yields the results of `count` shards in order, each as soon as it is there.
+def _outcomes(work: Work, count: int, job: Future[str]) -> Generator[tuple[Any, BaseException | None, list[str]]]:
+    """Yields what came of `count` shards in order, each as soon as it is there: as `Work` gives it.
 
-    Raises a shard's error when it is the shard's turn, what the job raised, a ConfigError for what a worker said, or
-    WorkerLost for a result that nobody has written.
+    Raises what the job raised, a ConfigError for what a worker said, or WorkerLost for what nobody has written.
     """
     for number in range(count):
-        path = work.folder / str(number)
+        path = work.result(number)
         _await(path, job)
         with open(path, "rb") as file:
-            result, error = pickle.load(file)
+            outcome = pickle.load(file)
         path.unlink()
-        if error is not None:
-            raise _of_other_machine(error)
-        yield result
-        del result
+        yield outcome
+        del outcome
 
 
 def _await(path: Path, job: Future[str]) -> None:
@@ -207,13 +223,3 @@ def _await(path: Path, job: Future[str]) -> None:
             late += pause
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-def _of_other_machine(error: BaseException) -> BaseException:
-    """Returns a ConfigError for a file that only workers do not find, else the error itself."""
-    if isinstance(error, FileNotFoundError):
-        named = [error.filename] if error.filename else re.findall(r"/[^\s'\":]+", str(error))
-        here = next((name for name in named if os.path.exists(name)), None)
-        if here:
-            return ConfigError(f"engine: the workers do not see {here}, which this task sees: {_EXPECTED}")
-    return error

@@ -46,6 +46,8 @@ class SparkEngine(HandoverEngine):
     In a process that has a SparkContext already it uses that one, and leaves it open.
     """
 
+    variables_by = "write spark.executorEnv.NAME: ${NAME} in engine.spark.conf, or have the cluster set it"
+
     def __init__(self, asked: settings.Spark, place: Path):
         super().__init__(place)
         self._asked = asked

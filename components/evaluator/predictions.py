@@ -1,7 +1,6 @@
 """The models and the examples of an evaluation, in TFMA's form."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
@@ -11,6 +10,7 @@ from tensorflow_model_analysis.api.types import EvalSharedModel
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record, tf_sequence_example_record
 
+from penstock.components.engines.fold import Stripe
 from penstock.core.examples import payloads, records
 from penstock.core.examples.payloads import PayloadFormat
 
@@ -46,13 +46,14 @@ def adapter_config(
     )
 
 
-def example_batches(file: Path, schema: bytes | None, payload_format: PayloadFormat) -> Iterator[pa.RecordBatch]:
-    """Yields the examples of a file: a column for each feature, and one with the serialized examples.
+def example_batches(stripe: Stripe, schema: bytes | None, payload_format: PayloadFormat) -> Iterator[pa.RecordBatch]:
+    """Yields the examples of a stripe, of the file the only ones that are decoded: a column for each feature, and one
+    with the serialized examples.
 
     `schema` is a serialized Schema.
     """
     parsed = schema_pb2.Schema.FromString(schema) if schema is not None else None
-    for serialized in records.read(file, _BATCH_SIZE):
+    for serialized in stripe.of(records.read(stripe.file, _BATCH_SIZE)):
         yield example_batch(serialized, parsed, payload_format)
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, NoCredentials
 from penstock.core.files import documents
 
 
@@ -25,10 +25,7 @@ def held(key: str, variable: str, file: str) -> str:
     named. `key` is what names it, without its ending. A ConfigError where it is not to be had, or empty.
     """
     if variable:
-        value = os.environ.get(variable, "")
-        if not value:
-            raise ConfigError(f"{_place(key, variable, file)} is not set where this task runs")
-        return value
+        return of_variable(f"{key}_env", variable)
     if not file:
         return ""
     try:
@@ -38,6 +35,14 @@ def held(key: str, variable: str, file: str) -> str:
         raise ConfigError(f"{key}_file: {file}: {reason}") from None
     if not value:
         raise ConfigError(f"{_place(key, variable, file)} is empty")
+    return value
+
+
+def of_variable(key: str, name: str) -> str:
+    """Returns what an environment variable holds; NoCredentials where it is not set. `key` is what names it."""
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise NoCredentials(f"{key}: the environment variable {name} is not set where this task runs", variable=name)
     return value
 
 

@@ -49,18 +49,32 @@ def replacing(path: Path) -> Iterator[Path]:
 def _rename(source: Path, target: Path) -> None:
     """Renames a file or a folder; file by file where the file system cannot rename a folder.
 
+    A file that an engine's worker keeps elsewhere (temporary.kept_in) may have to go to another disk.
+
     Cloud Storage FUSE cannot, by which Vertex AI mounts buckets: its --rename-dir-limit is 0 by default. A reader could
     then see a part of the folder, but no task reads it before the task that writes it has ended.
     """
     try:
         os.replace(source, target)
     except OSError as error:
+        if error.errno == errno.EXDEV and source.is_file():
+            _move_to_other_disk(source, target)
+            return
         if error.errno not in _NO_FOLDER_RENAME or not source.is_dir():
             raise
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             new_path = target / path.relative_to(source)
             new_path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, new_path)
+
+
+def _move_to_other_disk(source: Path, target: Path) -> None:
+    copy = target.with_name(source.name)
+    try:
+        shutil.copyfile(source, copy)
+        os.replace(copy, target)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
+from penstock.core.errors import ConfigError, NoCredentials, PenstockError, SystemFailure, UserError
 from penstock.core.files import atomic
 
 if TYPE_CHECKING:
@@ -380,7 +380,7 @@ def _explanation(uri: str, error: Exception) -> PenstockError:
     names = {base.__name__ for cause in chain for base in type(cause).__mro__}
     codes = {str(getattr(cause, "code", "")) for cause in chain}
     if names & _NO_CREDENTIALS:
-        return UserError(f"{uri}: no credentials found: {_CREDENTIALS[service]}")
+        return NoCredentials(f"{uri}: no credentials found: {_CREDENTIALS[service]}")
     if names & _REFUSED_CREDENTIALS or "401" in codes:
         return UserError(f"{uri}: the credentials were refused ({_short(error)}): renew them: {_CREDENTIALS[service]}")
     if isinstance(error, PermissionError) or "403" in codes or str(error).startswith("Forbidden"):

@@ -58,8 +58,9 @@ def beside(path: Path) -> Path:
 def kept_in(folder: Path) -> Iterator[None]:
     """Keeps in `folder`, in this thread, all that is renamed into its place once it is whole; no name is used twice.
 
-    The folder is on the disk of these places. Where somebody renames or removes it, nothing written here gets into its
-    place any more: so a computation that was given up leaves no file behind, and replaces none, however late it ends.
+    The folder is best on the disk of these places: a file for another one is copied in the end. Where somebody renames
+    or removes it, nothing written here gets into its place any more: so a computation that was given up leaves no file
+    behind, and replaces none, however late it ends.
     """
     token = _kept_in.set(folder)
     try:

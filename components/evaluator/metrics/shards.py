@@ -165,8 +165,7 @@ def accumulate(shard: Shard, predictor: Predictor | None = None) -> Accumulated:
 
 def extracted(shard: Shard, extractor: Extractor) -> Iterator[Extracts]:
     """Yields the extracts of a shard's batches."""
-    stripe = shard.stripe
-    batches = stripe.of(predictions.example_batches(stripe.file, shard.schema, shard.payload_format))
+    batches = predictions.example_batches(shard.stripe, shard.schema, shard.payload_format)
     return itertools.chain.from_iterable(map(extractor.extracts, batches))
 
 

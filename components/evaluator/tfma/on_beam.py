@@ -6,6 +6,7 @@ import apache_beam as beam
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEvalSharedModels
 
+from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.preparation import Evaluation
 from penstock.components.evaluator.tfma import extraction
@@ -52,7 +53,8 @@ def evaluate(task: Evaluation, shared: MaybeMultipleEvalSharedModels) -> tuple[i
             output_path=task.output,
             tensor_adapter_config=adapter,
         )
-        _ = pipeline | "Files" >> beam.Create(task.files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluation
+        files = [Stripe(file, 0, 1) for file in task.files]
+        _ = pipeline | "Files" >> beam.Create(files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluation
     dropped = extraction.dropped(pipeline.result)
     rows = sum(len(serialized) for path in task.files for serialized in records.read(path)) - dropped
     return rows, dropped

@@ -12,8 +12,10 @@ import pytest
 
 from penstock.components.engines import open_engine
 from penstock.core import processes
-from tests.servers import ports
+from tests.servers import ports, postgresql
 from tests.servers.spark_cluster import SparkCluster, wait
+
+PASSWORD = "ENGINES_TEST_PASSWORD"  # the variable that workers have too
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +25,7 @@ def spark_application(
     """`engine` for an application that stays open: starting one takes longer than most tests."""
     conf = {
         "spark.driver.host": "127.0.0.1",
+        f"spark.executorEnv.{PASSWORD}": f"${{{PASSWORD}}}",
         "spark.pyspark.python": python,
         "spark.executor.memory": "512m",
         "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -35,6 +38,7 @@ def spark_application(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYTHONHASHSEED", "0")
+        patch.setenv(PASSWORD, postgresql.PASSWORD)
         with open_engine(engine, tmp_path_factory.mktemp("application")):
             wait(lambda: len(spark_cluster.executors()) == 2, "the application got no executors")
             yield engine
@@ -67,7 +71,7 @@ def beam_workers(python: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     program = str(Path(command[0]).parent)
-    environment = {**os.environ, "PATH": f"{program}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{program}:{os.environ['PATH']}", PASSWORD: postgresql.PASSWORD}
     with log.open("wb") as file:
         die = processes.die_with_parent
         return subprocess.Popen(

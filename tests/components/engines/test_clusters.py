@@ -1,18 +1,25 @@
 """What engines of other machines promise, on a real cluster each: order, errors, lost workers, duplicates, storage."""
 
+import json
 import os
+import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from penstock.components.engines import Engine, open_engine
+from penstock.components.example_gen import executor as example_gen
+from penstock.components.example_gen.inputs import resolving
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
+from tests.components.engines.conftest import PASSWORD
+from tests.servers import postgresql
 from tests.servers.spark_cluster import SparkCluster, wait
 
 ENGINES = ["spark_application", "beam_workers"]
@@ -74,7 +81,10 @@ def test_a_folder_that_workers_do_not_see_is_one_sentence(
 
 
 def read(path: Path) -> bytes:
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} is gone: run again") from None
 
 
 def test_data_that_only_this_task_sees_is_one_sentence(
@@ -87,6 +97,34 @@ def test_data_that_only_this_task_sees_is_one_sentence(
         pytest.raises(ConfigError, match=r"the workers do not see /proc/self/cwd/a.csv, which this task sees"),
     ):
         engine.map(read, [Path("/proc/self/cwd/a.csv")] * 2)
+
+
+@pytest.fixture(scope="module")
+def trips() -> Iterator[dict[str, Any]]:
+    """A table, as a source's options without what holds the password."""
+    with postgresql.running() as server:
+        server.execute("CREATE TABLE trips AS SELECT id, id / 4.0 AS fare FROM generate_series(1, 400) AS id")
+        yield {"url": server.url, "table": "trips", "partition_by": "id", "rows_per_shard": 100}
+
+
+def test_workers_sign_in_with_a_secret_of_their_own(
+    spec: str, trips: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker reads ranges of the table itself."""
+    for variable in (PASSWORD, "LACKED"):
+        monkeypatch.setenv(variable, postgresql.PASSWORD)
+
+    def generate(engine: str, variable: str) -> dict[str, bytes]:
+        root, base = tmp_path / "examples", json.dumps({"sql": {**trips, "password_env": variable}})
+        shutil.rmtree(root, ignore_errors=True)
+        found = resolving.resolve(input_base=base)._asdict()
+        example_gen.run(examples=str(root), input_base=base, **found, engine=engine)
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    assert generate(spec, PASSWORD) == generate("local:1", PASSWORD)
+    with pytest.raises(ConfigError, match="the workers have no environment variable LACKED, which this task has: "):
+        generate(spec, "LACKED")
+    assert os.listdir(tmp_path / "examples") == []
 
 
 def write(folder: Path, number: int, disturb: Callable[[Path, int], None] | None = None) -> int:
@@ -135,8 +173,10 @@ def written(engine: Engine, folder: Path, disturb: Callable[[Path, int], None]) 
     return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
 
 
-def test_a_killed_worker_leaves_the_same_bytes(spark_application: str, tmp_path: Path, whole: bytes) -> None:
-    with open_engine(spark_application, tmp_path / "artifact") as engine:
+def test_a_killed_worker_leaves_the_same_bytes(spec: str, tmp_path: Path, whole: bytes) -> None:
+    if "embed" in spec:
+        pytest.skip("Beam's own runner waits for a killed worker for ever: PENSTOCK_PRISM names another")
+    with open_engine(spec, tmp_path / "artifact") as engine:
         assert written(engine, tmp_path, killed) == dict.fromkeys("012345", whole)
 
 

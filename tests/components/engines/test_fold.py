@@ -243,7 +243,7 @@ def test_small_neighbours_are_one_group(files: list[Path]) -> None:
 
 def test_large_files_have_several_stripes(files: list[Path]) -> None:
     cut = list(fold.stripes(files))
-    counts = [1, 1, 1, 3, 1, 4, 1]
+    counts = [1, 1, 1, 3, 1, 8, 1]
     assert [(stripe.file, stripe.index, stripe.count) for stripe in cut] == [
         (path, index, count) for path, count in zip(files, counts, strict=True) for index in range(count)
     ]

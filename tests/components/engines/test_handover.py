@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -12,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.engines import open_engine, settings
+from penstock.components.engines import lacking, open_engine, settings
 from penstock.components.engines.beam import BeamEngine
 from penstock.components.engines.handover import HandoverEngine, Work
-from penstock.core.errors import ConfigError, DataError, NoServer
+from penstock.core.errors import ConfigError, DataError, NoCredentials, NoServer
 from penstock.core.examples import records
 
 
 class Threads(HandoverEngine):
     """Workers that are threads of this process, one for each shard, and go on when nobody waits for them any more."""
+
+    variables_by = "set NAME there"
 
     def __init__(self, place: Path, change: Callable[[Work], Work] = lambda work: work):
         super().__init__(place)
@@ -85,6 +88,28 @@ def test_another_version_on_the_workers_is_named(tmp_path: Path) -> None:
     engine = Threads(tmp_path, lambda work: replace(work, version="0.0.1"))
     with engine, pytest.raises(ConfigError, match=r"has penstock .*: expected 0\.0\.1, as this task has"):
         engine.map(abs, range(2))
+
+
+def test_workers_ask_the_services_that_the_task_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The addresses go with the work, the credentials do not: workers have some of their own."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    works: list[Work] = []
+    with Threads(tmp_path, lambda work: works.append(work) or work) as engine:  # type: ignore[func-returns-value]
+        engine.map(abs, range(2))
+    assert works[0].environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
+    assert b"hunter2" not in pickle.dumps(works[0])
+
+
+def test_credentials_that_only_workers_lack_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERE", "hunter2")
+    error = pickle.loads(pickle.dumps(NoCredentials("a: the environment variable HERE is not set", variable="HERE")))
+    told = lacking.explained(error, [], "set NAME there")
+    assert str(told) == "engine: the workers have no environment variable HERE, which this task has: set HERE there"
+    nowhere = NoCredentials("a: the environment variable NOWHERE is not set", variable="NOWHERE")
+    assert lacking.explained(nowhere, [], "") is nowhere
+    told = lacking.explained(NoCredentials("s3://b/a: no credentials found"), [], "")
+    assert str(told) == "engine: on the workers: s3://b/a: no credentials found"
 
 
 def test_temporary_folders_are_where_workers_see_them(tmp_path: Path) -> None:

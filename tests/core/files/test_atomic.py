@@ -5,13 +5,14 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
 from penstock.core.errors import ConfigError, DataError, PenstockError, UserError, explain_os_error
-from penstock.core.files import atomic
+from penstock.core.files import atomic, temporary
 from tests.servers.mounts import FUSE
 
 
@@ -68,6 +69,17 @@ def test_a_folder_is_moved_file_by_file_where_it_cannot_be_renamed(
             (temporary / "deep" / content).write_text(content)
     assert {path.name: path.read_text() for path in target.rglob("*") if path.is_file()} == {"second": "second"}
     assert os.listdir(tmp_path) == ["folder"], "nothing temporary is left"
+
+
+def test_a_file_that_a_worker_keeps_elsewhere_gets_to_another_disk(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("needs /dev/shm on another file system")
+        with temporary.kept_in(Path(other)):
+            for content in (b"one", b"two"):
+                atomic.write_bytes(tmp_path / "name", content)
+        assert os.listdir(other) == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"name": b"two"}
 
 
 def test_a_copied_tree_gets_its_mark_last(tmp_path: Path) -> None:

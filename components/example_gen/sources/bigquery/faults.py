@@ -10,6 +10,7 @@ from typing import Any
 from penstock.core.errors import (
     ConfigError,
     DataError,
+    NoCredentials,
     PenstockError,
     ServerError,
     SystemFailure,
@@ -67,7 +68,7 @@ def meaning(error: Exception, where: str, query: str = "") -> PenstockError | No
     from google.auth import exceptions as sign_in
 
     if isinstance(error, sign_in.DefaultCredentialsError):
-        return ServerError(f"{where}: there are no credentials of Google Cloud: {_SIGN_IN}")
+        return NoCredentials(f"{where}: there are no credentials of Google Cloud: {_SIGN_IN}")
     if isinstance(error, sign_in.TransportError):
         return Unanswered(f"{where}: Google's sign-in does not answer", "try again later")
     if isinstance(error, sign_in.GoogleAuthError):

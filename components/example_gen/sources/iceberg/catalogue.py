@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.components.example_gen.sources.iceberg.options import IcebergOptions, Pinned
-from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError, SystemFailure
+from penstock.core.errors import ConfigError, DataError, NoCredentials, PenstockError, ServerError, SystemFailure
 from penstock.core.services import retries
 from penstock.core.services.retries import Unanswered
 from penstock.core.suggestions import did_you_mean
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 # Reads objects in any process, forked ones too; the catalogue of SQL makes no tables where there are none.
 _DEFAULTS = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO", "init_catalog_tables": "false"}
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ProfileNotFound"}
 _SIGN_IN = {
-    *("UnauthorizedError", "OAuthError", "AuthorizationExpiredError", "NoCredentialsError", "PartialCredentialsError"),
-    *("DefaultCredentialsError", "ProfileNotFound", "RefreshError", "TokenRetrievalError", "SignError"),
+    *("UnauthorizedError", "OAuthError", "AuthorizationExpiredError", "RefreshError", "TokenRetrievalError"),
+    "SignError",
 }
 _FORBIDDEN = {"ForbiddenError", "PermissionError"}
 _PASSING = {
@@ -120,8 +121,9 @@ def explanation(where: str, error: Exception) -> PenstockError:
     code = next((_code(cause) for cause in _causes(error) if _code(cause)), "")
     names |= _CODES.get(code, set())
     said = short(error)
-    if names & _SIGN_IN:
-        return ServerError(
+    if names & (_SIGN_IN | _NO_CREDENTIALS):
+        kind = NoCredentials if names & _NO_CREDENTIALS else ServerError
+        return kind(
             f"{where} wants a sign-in ({said}): set what it takes, token or credential, by iceberg.catalog"
             ".properties_env, or renew the cloud's credentials"
         )

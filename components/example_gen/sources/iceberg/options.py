@@ -1,6 +1,5 @@
 """What the source of Iceberg tables is given, and what it fixes of it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,7 +11,7 @@ from penstock.core.arguments import (
     check_whole_number,
     parse_object,
 )
-from penstock.core.credentials import names
+from penstock.core.credentials import names, secrets
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
 
@@ -49,11 +48,7 @@ class Catalog:
         """Returns all properties, those of `properties_env` from this task's environment."""
         found = dict(self.properties)
         for key, variable in self.properties_env.items():
-            found[key] = os.environ.get(variable, "").strip()
-            if not found[key]:
-                raise ConfigError(
-                    f"iceberg.catalog.properties_env: {key}: the environment variable {variable} is not set"
-                )
+            found[key] = secrets.of_variable(f"iceberg.catalog.properties_env: {key}", variable).strip()
         return found
 
 

@@ -1,13 +1,12 @@
 """The options of a topic, as JSON has them, read once."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, get_args
 
 from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
-from penstock.core.credentials import names
+from penstock.core.credentials import names, secrets
 from penstock.core.errors import ConfigError
 from penstock.core.text import printable
 
@@ -179,19 +178,11 @@ class KafkaOptions:
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": "penstock",
             **self.connection,
-            **{key: variable(f"kafka, {key}", name) for key, name in self.connection_env.items()},
+            **{key: secrets.of_variable(f"kafka, {key}", name) for key, name in self.connection_env.items()},
         }
 
 
 _WHAT = {"bootstrap_servers": "brokers, such as broker:9092", "topic": "the name of a topic"}
-
-
-def variable(where: str, name: str) -> str:
-    """Returns what an environment variable holds; a ConfigError if it is not set."""
-    value = os.environ.get(name, "")
-    if not value:
-        raise ConfigError(f"{where}: the environment variable {name} is not set where this task runs: set it there")
-    return value
 
 
 def _of(given: Mapping[str, Any], keys: Any) -> list[str]:

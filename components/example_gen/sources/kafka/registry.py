@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import urllib3
 
-from penstock.components.example_gen.sources.kafka.options import RegistryOptions, variable
+from penstock.components.example_gen.sources.kafka.options import RegistryOptions
 from penstock.components.example_gen.sources.kafka.values import Unreadable
+from penstock.core.credentials import secrets
 from penstock.core.errors import DataError
 from penstock.core.services.retries import NotFound
 from penstock.core.services.transport import Advice, Answer, Refused, Transport
@@ -90,9 +91,9 @@ class Registry(Transport):
         where = "kafka.schema_registry"
         headers = {"Accept": _TYPE}
         if self.options.token_env:
-            headers["Authorization"] = f"Bearer {variable(where, self.options.token_env)}"
+            headers["Authorization"] = f"Bearer {secrets.of_variable(where, self.options.token_env)}"
         elif self.options.user:
-            password = variable(where, self.options.password_env) if self.options.password_env else ""
+            password = secrets.of_variable(where, self.options.password_env) if self.options.password_env else ""
             basic = urllib3.make_headers(basic_auth=f"{self.options.user}:{password}")
             headers["Authorization"] = basic["authorization"]
         self._pool = urllib3.PoolManager(

@@ -32,7 +32,7 @@ class Address:
             raise ConfigError(f"sql: expected either url or url_env, received {'both' if self.url else 'none'}")
         key = "sql.url" if self.url else "sql.url_env"
         try:
-            url = make_url(self.url or secrets.held("sql.url", self.url_env, ""))
+            url = make_url(self.url or secrets.of_variable("sql.url_env", self.url_env))
         except (ArgumentError, ValueError):  # neither text says what it was given, which may hold a password
             raise ConfigError(f"{key}: expected a URL such as {_EXAMPLES}") from None
         if self.url and (url.password is not None or "password" in url.query):

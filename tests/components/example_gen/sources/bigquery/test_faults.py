@@ -14,7 +14,15 @@ import pytest
 
 from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import resolving
-from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError, ServerUnavailable, SystemFailure
+from penstock.core.errors import (
+    ConfigError,
+    DataError,
+    NoCredentials,
+    PenstockError,
+    ServerError,
+    ServerUnavailable,
+    SystemFailure,
+)
 from penstock.core.services import retries
 from tests.servers import ports
 from tests.servers.bigquery import BigQuery, Cut, Table
@@ -173,7 +181,7 @@ def test_bytes_and_their_price_are_told_and_limited(
         ),
         (
             [Status(401, "authError|Invalid Credentials")],
-            ServerError,
+            NoCredentials,
             r"there are no credentials of Google Cloud: sign in",
         ),
         (
@@ -225,7 +233,7 @@ def test_credentials_that_are_not_there(
     monkeypatch.setattr(retries, "PAUSE", 0.0)
     monkeypatch.delenv("BIGQUERY_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    with pytest.raises(ServerError, match=r"bigquery: there are no credentials of Google Cloud: sign in"):
+    with pytest.raises(NoCredentials, match=r"bigquery: there are no credentials of Google Cloud: sign in"):
         generate({"table": "team.shop.trips"})
 
 
