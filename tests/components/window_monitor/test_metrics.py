@@ -44,7 +44,7 @@ def test_numbers_are_those_of_the_window(tmp_path: Path) -> None:
     metrics.write(tmp_path / "metrics.prom", window)
     written = read(tmp_path / "metrics.prom")
     assert written["penstock_monitoring_window_rows"] == {(): 1.0}
-    assert written["penstock_monitoring_window_end_timestamp_seconds"] == {(): 1796043600.0}
+    assert written["penstock_monitoring_window_end_timestamp_seconds"] == {(): 1793365200.0}
     moved = {("feature",): 1.0, ("prediction",): 0.0, ("dependence",): 1.0, ("performance",): 0.0}
     assert written["penstock_monitoring_moved"] == moved
     assert written["penstock_monitoring_left_out"] == {('no "example"\\', "rows"): 3.0}
