@@ -57,7 +57,7 @@ def _judge(case: Case) -> dict[str, list[float]]:
         counts.add(rows.slice(index * case.rows, case.rows))
         shifts, pairs = comparison.compare(training, counts), dependence.compare(training, counts)
         strongest = max(shifts, key=lambda shift: shift.strongest.excess)
-        of_features, of_pairs = strongest.strongest.excess, pairs[0].value / pairs[0].threshold
+        of_features, of_pairs = strongest.strongest.excess, pairs[0].excess
         about = [strongest.feature] if of_features > 1 else pairs[0].features
         scores["ours"].append(max(of_features, of_pairs))
         scores["ours, features"].append(of_features)

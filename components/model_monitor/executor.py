@@ -161,7 +161,7 @@ def _training(
     rows = training_rows.decoded(sampled.records, columns)
     empty = Reference.empty(pa.Table.from_batches([rows.features]), kinds.kinds(schema))
     training_rows.count(engine, examples, splits, empty, columns)
-    return _Training(sampled.rows, rows, Reference(empty))
+    return _Training(sampled.rows, rows, Reference.counted(empty, [rows.features]))
 
 
 def _label(model: str | None) -> Label | None:

@@ -101,5 +101,5 @@ def value(measure: Measure, bins: FeatureBins, reference: FeatureCounts, window:
             return float(window.words[-1] / window.present)
         case "value_count":
             return float(distances.jensen_shannon(window.lengths[1:], reference.lengths[1:]))
-        case "dependence":
-            raise ValueError("dependence is of two features")
+        case "dependence" | "rare_combinations":
+            raise ValueError(f"{measure} is of two features")

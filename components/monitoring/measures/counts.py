@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins, texts
+from penstock.components.monitoring.measures.combinations import Combinations
 from penstock.components.monitoring.measures.distances import Indices
 
 MOST_VALUES = 16  # of a row, counted each; more count as so many
@@ -59,6 +60,7 @@ class WindowCounts:
 
     joint: For each two of the features `paired`, how many rows are in which of their groups: a matrix with GROUPS rows
         and columns for each feature.
+    rare: For each two of `combinations`, how many rows have a combination that training hardly has.
     """
 
     bins: Mapping[str, FeatureBins]
@@ -66,12 +68,18 @@ class WindowCounts:
     features: dict[str, FeatureCounts]
     joint: Indices
     rows: int = 0
+    combinations: Combinations = field(default_factory=Combinations)
+    rare: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
-    def empty(cls, bins: Mapping[str, FeatureBins], paired: Sequence[str] = ()) -> "WindowCounts":
+    def empty(
+        cls, bins: Mapping[str, FeatureBins], paired: Sequence[str] = (), combinations: Combinations | None = None
+    ) -> "WindowCounts":
         features = {name: FeatureCounts.empty(one) for name, one in bins.items()}
         size = GROUPS * len(paired)
-        return cls(bins, tuple(paired), features, np.zeros((size, size), np.int64))
+        known = combinations or Combinations()
+        rare = np.zeros(len(known.pairs), np.int64)
+        return cls(bins, tuple(paired), features, np.zeros((size, size), np.int64), 0, known, rare)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Counts a batch's rows, columns of lists. A feature that the batch lacks is missing in all of them.
@@ -80,16 +88,17 @@ class WindowCounts:
         """
         placed = {name: _placed(bins, batch) for name, bins in self.bins.items()}  # all, before any is counted
         words = {name: _words(bins, batch) for name, bins in self.bins.items()}
-        groups = np.full((batch.num_rows, len(self.paired)), GROUPS - 1, np.int64)
-        places = {name: index for index, name in enumerate(self.paired)}
         for name, bins in self.bins.items():
             values, lengths = placed[name]
             rows = np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
             self.features[name].merge(FeatureCounts(np.bincount(values, minlength=bins.size), rows, words[name]))
-            if name in places:
-                groups[:, places[name]] = _groups(bins, values, lengths)
+        first = {name: _first(*placed[name]) for name in self.paired}
+        groups = np.empty((batch.num_rows, len(self.paired)), np.int64)
+        for index, name in enumerate(self.paired):
+            groups[:, index] = np.append(self.bins[name].groups, GROUPS - 1)[first[name]]  # -1 is the last
         for start in range(0, batch.num_rows, _ROWS):
             self.joint += _joint(groups[start : start + _ROWS])
+        self.rare += self.combinations.count(first)
         self.rows += batch.num_rows
 
     def merge(self, other: "WindowCounts") -> None:
@@ -97,6 +106,7 @@ class WindowCounts:
         for name, counts in other.features.items():
             self.features[name].merge(counts)
         self.joint += other.joint
+        self.rare += other.rare
         self.rows += other.rows
 
 
@@ -135,11 +145,6 @@ def _column(bins: FeatureBins, batch: pa.RecordBatch) -> pa.Array | None:
 
 def _lengths(column: pa.Array) -> Indices:
     return np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
-
-
-def _groups(bins: FeatureBins, values: Indices, lengths: Indices) -> Indices:
-    first = _first(values, lengths)
-    return np.where(first >= 0, np.asarray(bins.groups, np.int64)[first], GROUPS - 1)
 
 
 def _first(values: Indices, lengths: Indices) -> Indices:

@@ -2,9 +2,11 @@
 
 A window's joint counts of two features' groups are held against those of training, fitted to the window's own shares
 of each feature (iterative proportional fitting, Deming and Stephan 1940). What is left is dependence. No feature alone
-shows it; and unlike a reconstruction error or a classifier, it says of which features.
+shows it; and unlike a reconstruction error or a classifier, it says of which features. It is spread over all groups: a
+few rows of combinations that training hardly has are counted apart (combinations.py).
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +16,20 @@ from penstock.components.monitoring.measures.bins import GROUPS
 from penstock.components.monitoring.measures.counts import WindowCounts
 from penstock.components.monitoring.measures.distances import Array
 from penstock.components.monitoring.measures.reference import Reference
-from penstock.components.monitoring.measures.thresholds import OF_FEATURES, Sensitivity
+from penstock.components.monitoring.measures.thresholds import OF_FEATURES, Measure, Sensitivity
 
 FEWEST_ROWS = 100  # of a window: of fewer, every seventh of a real table alerted
 _FEWEST = 5  # rows of a group, in the window and in training
 _ROUNDS = 30  # of fitting
+_OF_RARE = 2 / 3  # of the rate for pairs of features, where there are rare combinations
 
 
 @dataclass(frozen=True)
 class DependenceShift:
-    """How far the dependence between two features has changed (Jensen-Shannon), and from where on it alerts."""
+    """How far the dependence between two features has changed, by a measure, and from where on it alerts."""
 
     features: tuple[str, str]
+    measure: Measure
     value: float
     threshold: float
     rows: int
@@ -35,19 +39,42 @@ class DependenceShift:
         """Whether it exceeds its threshold."""
         return self.value > self.threshold
 
+    @property
+    def excess(self) -> float:
+        """The value in units of its threshold."""
+        return self.value / self.threshold if self.threshold else float(self.value > 0)
+
 
 def compare(
     reference: Reference, counts: WindowCounts, sensitivity: Sensitivity | None = None
 ) -> list[DependenceShift]:
     """Returns the change of every two of the features that are counted together, the largest first.
 
-    Features that never alert are in no pair. A window of fewer than FEWEST_ROWS has none: most of its groups are empty.
+    Features that never alert are in no pair. Of a window of fewer than FEWEST_ROWS only rare combinations are compared:
+    most of its groups are empty.
     """
     sensitivity = sensitivity or Sensitivity()
+    may_alert = {name for name in counts.paired if not sensitivity.is_silent(reference.bins[name])}
+    if not counts.rows or not reference.counts.rows:
+        return []
+    probability = sensitivity.false_alarm_rate * (1 - OF_FEATURES)
+    smallest = sensitivity.smallest
+    rare = [index for index, pair in enumerate(reference.combinations.pairs) if may_alert.issuperset(pair.features)]
+    of_rare = probability * _OF_RARE if rare else 0.0
+    shifts = [
+        *_of_groups(reference, counts, may_alert, probability - of_rare, smallest.get("dependence", 0.0)),
+        *_of_combinations(reference, counts, rare, of_rare, smallest.get("rare_combinations", 0.0)),
+    ]
+    return sorted(shifts, key=lambda one: -one.excess)
+
+
+def _of_groups(
+    reference: Reference, counts: WindowCounts, may_alert: Collection[str], probability: float, smallest: float
+) -> list[DependenceShift]:
     names = counts.paired
-    may_alert = np.array([not sensitivity.is_silent(reference.bins[name]) for name in names], bool)
+    alerting = np.array([name in may_alert for name in names], bool)
     first, second = np.triu_indices(len(names), 1)
-    first, second = (indices[may_alert[first] & may_alert[second]] for indices in (first, second))
+    first, second = (indices[alerting[first] & alerting[second]] for indices in (first, second))
     if not len(first) or min(counts.rows, reference.counts.rows) < FEWEST_ROWS:
         return []
     window, training = (_pairs(one)[first, second] for one in (counts, reference.counts))
@@ -55,16 +82,31 @@ def compare(
     fitted = _fitted(training, window)
     size = null_distribution.effective_size(counts.rows, reference.counts.rows)
     sizes = size * window.sum((1, 2)) / counts.rows
-    probability = sensitivity.false_alarm_rate * (1 - OF_FEATURES) / len(first)
     fixed = (window.sum(2) > 0).sum(1) + (window.sum(1) > 0).sum(1) - 1
     cells = fitted.reshape(len(first), -1)
     values = distances.jensen_shannon(window.reshape(len(first), -1), cells)
-    limits = null_distribution.jensen_shannon(distances.shares(cells), sizes, probability, fixed)
-    limits = np.maximum(limits, sensitivity.smallest.get("dependence", 0.0))
-    order = np.argsort(-values / limits, kind="stable")
+    limits = null_distribution.jensen_shannon(distances.shares(cells), sizes, probability / len(first), fixed)
+    limits = np.maximum(limits, smallest)
     return [
-        DependenceShift((names[first[at]], names[second[at]]), float(values[at]), float(limits[at]), counts.rows)
-        for at in order
+        DependenceShift((names[one], names[other]), "dependence", float(value), float(limit), counts.rows)
+        for one, other, value, limit in zip(first, second, values, limits, strict=True)
+    ]
+
+
+def _of_combinations(
+    reference: Reference, counts: WindowCounts, rare: Sequence[int], probability: float, smallest: float
+) -> list[DependenceShift]:
+    """Returns how many rows have combinations that training hardly has, for pairs by their indices."""
+    if not rare:
+        return []
+    pairs = [reference.combinations.pairs[index] for index in rare]
+    found, rows = (np.array([getattr(pair, name) for pair in pairs], np.int64) for name in ("found", "rows"))
+    limits = null_distribution.excess_over_sample(found, rows, counts.rows, probability / len(rare))
+    limits = np.maximum(limits, found / np.maximum(rows, 1) + smallest)
+    values = counts.rare[np.array(rare)] / counts.rows
+    return [
+        DependenceShift(pair.features, "rare_combinations", float(value), float(limit), counts.rows)
+        for pair, value, limit in zip(pairs, values, limits, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.special  # type: ignore[import-untyped]
 import scipy.stats  # type: ignore[import-untyped]
 
-from penstock.components.monitoring.measures.distances import Array
+from penstock.components.monitoring.measures.distances import Array, Indices
 
 _RANGE = (1e-4, 300.0)  # expected counts of a bin, between and beyond which the moments change no more
 _GRID: Array = np.linspace(math.log(_RANGE[0]), math.log(_RANGE[1]), 200)
@@ -58,6 +58,15 @@ def excess(expected: float, size: float, probability: float) -> float:
         return 1.0
     rows = max(1, round(size))
     return min(1.0, float(scipy.stats.binom.isf(probability, rows, min(expected, 1.0))) / rows)
+
+
+def excess_over_sample(found: Indices, rows: Indices, window: int, probability: float) -> Array:
+    """Returns the shares of a window that are exceeded at most at a probability, where `found` of `rows` are known.
+
+    Exact of rare ones, as Poisson counts: which of all that are found together lie in the window is binomial
+    (Przyborowski and Wilenski 1940), so how many do is negative binomial.
+    """
+    return np.asarray(scipy.stats.nbinom.isf(probability, found + 1, rows / (rows + window)) / max(1, window))
 
 
 def jensen_shannon(shares: Array, size: Array | float, probability: float, fixed: Array | int = 1) -> Array:

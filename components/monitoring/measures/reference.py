@@ -1,7 +1,7 @@
 """What the training data looks like: bins, and the counts of its rows over them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from penstock.components.monitoring.measures import bins as binning
 from penstock.components.monitoring.measures.bins import FeatureBins, Kind
-from penstock.components.monitoring.measures.counts import FeatureCounts, WindowCounts
+from penstock.components.monitoring.measures.combinations import Combinations
+from penstock.components.monitoring.measures.counts import FeatureCounts, WindowCounts, row_bins
 from penstock.components.monitoring.measures.vocabulary import Vocabulary
 
 MOST_PAIRED = 64  # features, between which dependence is looked at
@@ -17,9 +18,10 @@ MOST_PAIRED = 64  # features, between which dependence is looked at
 
 @dataclass(frozen=True)
 class Reference:
-    """The training data as counts."""
+    """The training data as counts, and which combinations of two features' values it hardly has."""
 
     counts: WindowCounts
+    combinations: Combinations = field(default_factory=Combinations)
 
     @property
     def bins(self) -> Mapping[str, FeatureBins]:
@@ -40,7 +42,15 @@ class Reference:
         counts = cls.empty(pa.Table.from_batches(batches), kinds, paired)
         for batch in batches:
             counts.add(batch)
-        return cls(counts)
+        return cls.counted(counts, batches)
+
+    @classmethod
+    def counted(cls, counts: WindowCounts, sample: Sequence[pa.RecordBatch]) -> "Reference":
+        """Returns the training data of these counts; a sample of its rows says which combinations are rare."""
+        paired = {name: counts.bins[name] for name in counts.paired}
+        if not paired:
+            return cls(counts)
+        return cls(counts, Combinations.of(paired, np.concatenate([row_bins(paired, batch) for batch in sample])))
 
     @staticmethod
     def empty(
@@ -54,13 +64,14 @@ class Reference:
 
     def window(self) -> WindowCounts:
         """Returns counts over the reference's bins, of no rows yet."""
-        return WindowCounts.empty(self.bins, self.counts.paired)
+        return WindowCounts.empty(self.bins, self.counts.paired, self.combinations)
 
     def document(self) -> dict[str, Any]:
         """Returns it as JSON holds it. Bytes that are no UTF-8 are escaped as Python does (surrogateescape)."""
         features = [_document(one, self.counts.features[name]) for name, one in self.bins.items()]
         joint = {"features": list(self.counts.paired), "counts": self.counts.joint.tolist()}
-        return {"rows": self.counts.rows, "features": features, "joint": joint}
+        rare = self.combinations.document()
+        return {"rows": self.counts.rows, "features": features, "joint": joint, "combinations": rare}
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> "Reference":
@@ -77,7 +88,9 @@ class Reference:
         joint = document["joint"]
         size = len(joint["features"]) * binning.GROUPS
         matrix = np.asarray(joint["counts"], np.int64).reshape(size, size)
-        return cls(WindowCounts(made, tuple(joint["features"]), features, matrix, document["rows"]))
+        counts = WindowCounts(made, tuple(joint["features"]), features, matrix, document["rows"])
+        # Baselines of earlier versions have none.
+        return cls(counts, Combinations.of_document(document.get("combinations", {"places": {}, "pairs": []})))
 
 
 def _document(bins: FeatureBins, counts: FeatureCounts) -> dict[str, Any]:

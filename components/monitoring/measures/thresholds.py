@@ -29,6 +29,7 @@ Measure = Literal[
     "new_words",  # of text: share of rows with a word that the sample of training has not
     "value_count",  # Jensen-Shannon divergence of how many values rows have
     "dependence",  # of two features: how far what they have to do with each other has changed (dependence.py)
+    "rare_combinations",  # of two features: the share of rows in combinations that training hardly has
 ]
 SMALLEST: Mapping[Measure, float] = {
     "jensen_shannon": 0.002,
@@ -41,6 +42,7 @@ SMALLEST: Mapping[Measure, float] = {
     "new_words": 0.02,
     "value_count": 0.002,
     "dependence": 0.01,
+    "rare_combinations": 0.005,  # more than in training
 }
 FALSE_ALARM_RATE = 0.05
 # Rows from which on derived thresholds hold. Of 2 to 5 rows of real tables up to a seventh of the windows alerted.
@@ -180,5 +182,5 @@ def _by_chance(measure: Measure, bins: FeatureBins, counts: FeatureCounts, rows:
         case "value_count":
             lengths = distances.shares(counts.lengths[1:])
             return float(null_distribution.jensen_shannon(lengths, size, probability))
-        case "dependence":
-            raise ValueError("dependence is of two features")
+        case "dependence" | "rare_combinations":
+            raise ValueError(f"{measure} is of two features")

@@ -57,8 +57,11 @@ def test_a_feature_that_never_alerts_is_in_no_pair(reference: Reference) -> None
     counts.add(batch(1000, 2, 0.0))
     pairs = dependence.compare(reference, counts, Sensitivity(fixed={"second": silent}))
     assert {pair.features for pair in pairs} == {("first", "name"), ("first", "other"), ("name", "other")}
+    assert "rare_combinations" in {pair.measure for pair in pairs}
     some = dict(list(silent.items())[:1])
-    assert len(dependence.compare(reference, counts, Sensitivity(fixed={"second": some}))) == 6
+    assert (
+        len({one.features for one in dependence.compare(reference, counts, Sensitivity(fixed={"second": some}))}) == 6
+    )
 
 
 def test_a_category_that_a_number_no_longer_tells_is_named(reference: Reference) -> None:
