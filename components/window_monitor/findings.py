@@ -14,7 +14,7 @@ from penstock.components.monitoring.measures.counts import WindowCounts
 from penstock.components.monitoring.measures.dependence import DependenceShift
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import Measure, Sensitivity
-from penstock.components.window_monitor import causes
+from penstock.components.window_monitor import causes, rare_combinations
 from penstock.core import progress
 from penstock.core.artifacts.monitoring import ComparedWith, Finding, Subject
 from penstock.core.page import numbers
@@ -115,25 +115,31 @@ def _finding(part: Compared, bins: FeatureBins, measured: Measured, cause: str) 
 
 
 def _of_pair(part: Compared, pair: DependenceShift, moved: Collection[str], importance: Mapping[str, float]) -> Finding:
-    first, second = pair.features
-    alone = [name for name in pair.features if name in moved]
-    cause = f"{first!r} and {second!r} go together otherwise than in training"
-    cause += f", most likely as {alone[0]!r} has moved." if alone else ", although each alone is as it was."
     finding = Finding(
         subject="dependence",
         name=_AND.join(pair.features),
-        measure="dependence",
+        measure=pair.measure,
         value=pair.value,
         threshold=pair.threshold,
         alerts=pair.alerts,
         rows=pair.rows,
-        sentence=_sentence("dependence", pair.value, pair.threshold, pair.rows),
-        cause=cause if pair.alerts else "",
-        figure=figure(part.subject, part.reference, first),
+        sentence=_sentence(pair.measure, pair.value, pair.threshold, pair.rows),
+        cause=_cause_of_pair(part, pair, moved) if pair.alerts else "",
+        figure=figure(part.subject, part.reference, pair.features[0]),
     )
     if known := [importance[name] for name in pair.features if name in importance]:
         finding["importance"] = max(known)
     return finding
+
+
+def _cause_of_pair(part: Compared, pair: DependenceShift, moved: Collection[str]) -> str:
+    first, second = pair.features
+    is_rare = pair.measure == "rare_combinations"
+    how = "as they hardly do in training" if is_rare else "otherwise than in training"
+    alone = [name for name in pair.features if name in moved]
+    why = f"most likely as {alone[0]!r} has moved" if alone else "although each alone is as it was"
+    shown = rare_combinations.striking(part.reference, pair.features, part.before, part.after) if is_rare else ""
+    return f"{first!r} and {second!r} go together {how}, {why}{f': {shown}' if shown else ''}."
 
 
 def _sentence(

@@ -25,6 +25,7 @@ PLACES = 64  # of a feature's values, the last of which is for rows without one
 # Which combinations are taken: the least likely ones that, were the features independent, so many rows would have.
 _INDEPENDENT = 0.3
 _RARE = 0.4  # of the rows that they would have then; if they have more, the pair is left out
+_EXPECTED = 4.0  # rows, of combinations that none has: those are taken in any case
 _UNCERTAIN = 1.0  # row that is added to both: what few rows are expected in is not known to be rare
 _MOST = 100  # pairs, those whose combinations are the rarest
 _ROWS = 65_536  # that are looked at at once
@@ -78,9 +79,13 @@ class Combinations:
         """Returns for each pair how many rows have a rare combination; `rows` are bins by feature, as in `of`."""
         result: Indices = np.zeros(len(self.pairs), np.int64)
         for part in _parts(rows) if self.pairs else ():
-            placed = {name: _placed(places, part[name]) for name, places in self.places.items()}
+            placed = self.placed({name: part[name] for name in self.places})
             result += [_count(pair.cells, *(placed[name] for name in pair.features)) for pair in self.pairs]
         return result
+
+    def placed(self, rows: Mapping[str, Indices]) -> dict[str, Indices]:
+        """Returns the place of each row's value, for features that are in a pair."""
+        return {name: _placed(self.places[name], one) for name, one in rows.items()}
 
     def document(self) -> dict[str, Any]:
         """Returns them as JSON holds them."""
@@ -123,13 +128,15 @@ def _rare(first: Indices, second: Indices) -> tuple[Cells, float]:
     joint = np.bincount(first * PLACES + second, minlength=PLACES * PLACES)
     both: list[Array] = [np.bincount(one, minlength=PLACES) / max(1, len(first)) for one in (first, second)]
     independent = np.outer(*both).ravel()
-    ratio = (joint + _UNCERTAIN) / (independent * len(first) + _UNCERTAIN)
+    expected = independent * len(first)
+    ratio = (joint + _UNCERTAIN) / (expected + _UNCERTAIN)
     candidates = np.flatnonzero(ratio <= _RARE)
     candidates = candidates[np.argsort(ratio[candidates], kind="stable")]
     last = int(np.searchsorted(np.cumsum(independent[candidates]), _INDEPENDENT))
-    cells = np.zeros(PLACES * PLACES, bool)
+    cells: Cells = np.zeros(PLACES * PLACES, bool)
     if last < len(candidates):
         cells[candidates[: last + 1]] = True
+        cells |= (joint == 0) & (expected >= _EXPECTED)
     return cells.reshape(PLACES, PLACES), float(joint[cells].sum()) / max(1, len(first))
 
 

@@ -78,7 +78,7 @@ class WindowCounts:
         features = {name: FeatureCounts.empty(one) for name, one in bins.items()}
         size = GROUPS * len(paired)
         known = combinations or Combinations()
-        rare = np.zeros(len(known.pairs), np.int64)
+        rare: Indices = np.zeros(len(known.pairs), np.int64)
         return cls(bins, tuple(paired), features, np.zeros((size, size), np.int64), 0, known, rare)
 
     def add(self, batch: pa.RecordBatch) -> None:

@@ -50,12 +50,11 @@ def compare(
 ) -> list[DependenceShift]:
     """Returns the change of every two of the features that are counted together, the largest first.
 
-    Features that never alert are in no pair. Of a window of fewer than FEWEST_ROWS only rare combinations are compared:
-    most of its groups are empty.
+    Features that never alert are in no pair. A window of fewer than FEWEST_ROWS has none: most of its groups are empty.
     """
     sensitivity = sensitivity or Sensitivity()
     may_alert = {name for name in counts.paired if not sensitivity.is_silent(reference.bins[name])}
-    if not counts.rows or not reference.counts.rows:
+    if min(counts.rows, reference.counts.rows) < FEWEST_ROWS:
         return []
     probability = sensitivity.false_alarm_rate * (1 - OF_FEATURES)
     smallest = sensitivity.smallest
@@ -75,7 +74,7 @@ def _of_groups(
     alerting = np.array([name in may_alert for name in names], bool)
     first, second = np.triu_indices(len(names), 1)
     first, second = (indices[alerting[first] & alerting[second]] for indices in (first, second))
-    if not len(first) or min(counts.rows, reference.counts.rows) < FEWEST_ROWS:
+    if not len(first):
         return []
     window, training = (_pairs(one)[first, second] for one in (counts, reference.counts))
     window, training = _of_filled(window, training)

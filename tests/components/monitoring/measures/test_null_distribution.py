@@ -59,3 +59,19 @@ def test_a_window_without_rows_exceeds_nothing() -> None:
     assert null_distribution.share(0.5, 0, 0.1) == 1
     assert null_distribution.excess(0.5, 0, 0.1) == 1
     assert null_distribution.jensen_shannon(np.array([0.5, 0.5]), 0, 0.1) == 1
+
+
+@pytest.mark.parametrize(("found", "rows", "window"), [(0, 15_000, 1000), (3, 1750, 200), (40, 15_000, 5000)])
+@pytest.mark.parametrize("probability", [0.01, 1e-4, 1e-7])
+def test_an_excess_over_a_sample_is_where_the_exact_test_of_two_counts_says(
+    found: int, rows: int, window: int, probability: float
+) -> None:
+    limit = null_distribution.excess_over_sample(np.array([found]), np.array([rows]), window, probability)[0]
+    most = round(limit * window)
+    below, beyond = (
+        scipy.stats.binomtest(count, count + found, window / (window + rows), alternative="greater").pvalue
+        for count in (most, most + 1)
+    )
+    assert beyond <= probability < below
+    table = [[most + 1, window - most - 1], [found, rows - found]]
+    assert scipy.stats.fisher_exact(table, alternative="greater").pvalue <= probability
