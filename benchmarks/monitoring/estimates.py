@@ -78,7 +78,7 @@ class Stream:
 
 
 def write(folder: Path, tables: Sequence[str], orders: Sequence[int]) -> list[Stream]:
-    """Trains the models and writes their predictions below a folder; `orders`: seeds, where time does not order rows."""
+    """Trains the models and writes their predictions below a folder; `orders` are seeds of random ones."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [("binary", name, one) for name, one in CLASSIFICATION.items() if name in tables]
     chosen += [("regression", name, one) for name, one in REGRESSION.items() if name in tables]
