@@ -63,8 +63,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--splits", type=int, help="into training data and rows for windows (4)")
     parser.add_argument("--unshifted", type=int, help="windows of a split, as they are (50)")
     parser.add_argument("--shifted", type=int, help="windows of a split, of each shift (5)")
-    parser.add_argument("--tables", nargs="+", choices=list(windows.SUBJECTS), default=list(windows.SUBJECTS))
+    tables = list(dict.fromkeys([*windows.SUBJECTS, *estimates.CLASSIFICATION, *estimates.REGRESSION]))
+    parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     parser.add_argument("--orders", type=int, help="of tables without time, in which metrics are estimated (8)")
+    parser.add_argument("--first-order", type=int, default=0, help="the seed of the first of them (0)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folder", type=Path, help="where windows and what other tools say of them are kept")
     arguments = parser.parse_args()
@@ -108,7 +110,8 @@ def _told(script: str, asked: Path) -> dict[str, Any]:
 
 
 def _drift(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    cases = windows.write(folder, arguments.tables, arguments.splits, arguments.unshifted, arguments.shifted)
+    tables = [name for name in arguments.tables if name in windows.SUBJECTS]
+    cases = windows.write(folder, tables, arguments.splits, arguments.unshifted, arguments.shifted)
     with ThreadPoolExecutor() as threads:  # of waiting for the other tools' processes
         others = [threads.submit(_told, script, folder / "cases.json") for script in DRIFT]
         told = [ours.judge(cases), classifier.judge(cases), *(other.result() for other in others)]
@@ -167,27 +170,11 @@ def _multivariate_table(scores: Mapping[tuple[str, int, str, str], list[float]])
 
 
 def _estimates(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    streams = estimates.write(folder, arguments.orders)
-    told = _told("nannyml_estimates.py", folder / "streams.json")
-    pooled: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for stream in streams:
-        own, realised = estimates.estimated(stream), estimates.realised(stream)
-        for metric, values in realised.items():
-            one = pooled.setdefault((stream.table, metric), {})
-            one.setdefault("realised", []).extend(values)
-            for tool, what in (("ours", own), ("nannyml", told[stream.key])):
-                for part in ("value", "low", "high"):
-                    one.setdefault(f"{tool} {part}", []).extend(what[metric][part])
-    print("\n| table | metric | windows | ours: mean absolute error | NannyML's | ours: in the interval | NannyML's |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    for (table, metric), one in pooled.items():
-        array = {name: np.array(values) for name, values in one.items()}
-        cells = [f"{np.abs(array[f'{tool} value'] - array['realised']).mean():.4f}" for tool in ("ours", "nannyml")]
-        for tool in ("ours", "nannyml"):
-            within = (array[f"{tool} low"] <= array["realised"]) & (array["realised"] <= array[f"{tool} high"])
-            cells.append(f"{within.mean():.0%}")
-        print(f"| {table} | {metric} | {len(array['realised'])} | {' | '.join(cells)} |")
-    return {"|".join(key): one for key, one in pooled.items()}
+    orders = range(arguments.first_order, arguments.first_order + arguments.orders)
+    streams = estimates.write(folder, arguments.tables, orders)
+    pooled = estimates.beside(streams, _told("nannyml_estimates.py", folder / "streams.json"))
+    print("\n".join(estimates.compared(pooled)))
+    return {"|".join(key): one.to_dict("list") for key, one in pooled.items()}
 
 
 def _speed(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from penstock.components.monitoring.measures.distances import Array
 _LEAST = 1e-4  # probability
 _FEWEST = 20  # labels of either class, for isotonic regression
 _GROUPS = 2000  # of near scores, which a logistic regression takes for one
-_STEPS = 12  # of Newton's method
-_PRIOR = 100.0  # how much it holds the logistic regression to scores as they are: an intercept is 0, give or take 0.1
+_PRIOR = 10.0  # how much it holds the logistic regression to scores as they are: an intercept is 0, give or take 0.3
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,14 @@ def _logistic(scores: Array, labels: Array) -> Array:
     logits = np.add.reduceat(_logits(scores)[order], starts) / rows
     columns = np.stack([np.ones_like(logits), logits])
     unchanged = np.array([0.0, 1.0])
-    parameters = unchanged
-    for _ in range(_STEPS):
-        fitted = _sigmoid(parameters @ columns)
-        slope = columns @ (positive - rows * fitted) - _PRIOR * (parameters - unchanged)
-        curvature = (columns * (rows * fitted * (1 - fitted))) @ columns.T + _PRIOR * np.eye(2)
-        parameters = parameters + np.linalg.solve(curvature, slope)
-    return np.asarray(parameters)
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        fitted, moved = parameters @ columns, parameters - unchanged
+        value = (rows * np.logaddexp(0, fitted) - positive * fitted).sum() + _PRIOR / 2 * moved @ moved
+        return float(value), columns @ (rows * _sigmoid(fitted) - positive) + _PRIOR * moved
+
+    # Plain Newton steps leave for infinity from scores that are far too sure.
+    return np.asarray(scipy.optimize.minimize(loss, unchanged, jac=True, method="L-BFGS-B").x)
 
 
 def _logits(scores: Array) -> Array:

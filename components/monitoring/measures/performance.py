@@ -34,8 +34,8 @@ class Estimator:
 
     Args:
         learnt: What probability a score has: learnt of all rows but those of a fold, for each fold.
-        excess: By how much each metric is estimated too high of rows that were not learnt from; of the accuracy as far
-            as that is more than chance.
+        excess: By how much each metric is estimated too high of rows that were not learnt from, as far as that is more
+            than chance.
         chance: The variance of each metric of as many rows as were learnt from, by how their labels fall.
         threshold: From which score on a binary classifier says that a row is positive.
     """
@@ -52,18 +52,16 @@ class Estimator:
 
         It estimates `accuracy`, and `auc` if there are labels of both classes.
         """
-        realised = auc(scores, labels)
-        return cls._of(scores, labels, threshold, seed, {"auc": realised} if np.isfinite(realised) else {})
+        both = 0 < np.asarray(labels).sum() < len(labels)
+        return cls._of(scores, labels, threshold, seed, ["auc", "accuracy"] if both else ["accuracy"])
 
     @classmethod
     def multiclass(cls, confidence: Array, correct: Array, seed: int = 0) -> "Estimator":
         """Learns from the probability of the class that is named, and whether it was right. It estimates `accuracy`."""
-        return cls._of(confidence, correct, 0.0, seed, {})
+        return cls._of(confidence, correct, 0.0, seed, ["accuracy"])
 
     @classmethod
-    def _of(
-        cls, scores: Array, labels: Array, threshold: float, seed: int, realised: Mapping[str, float]
-    ) -> "Estimator":
+    def _of(cls, scores: Array, labels: Array, threshold: float, seed: int, names: Sequence[str]) -> "Estimator":
         scores, labels = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
         folds = _folds(labels, np.random.default_rng(seed))
         learnt = [calibration.fit(scores[folds != fold], labels[folds != fold]) for fold in range(_FOLDS)]
@@ -71,11 +69,10 @@ class Estimator:
         for fold, one in enumerate(learnt):
             unseen[folds == fold] = one.of(scores[folds == fold])
         estimated = _metrics(scores, unseen, threshold)
-        excess = {name: estimated[name] - value for name, value in realised.items()}
-        too_much = np.where(scores >= threshold, unseen - labels, labels - unseen)
-        excess["accuracy"] = _beyond_chance(too_much)
+        realised = _metrics(scores, labels, threshold)
         drawn = _drawn(scores, unseen, threshold, np.random.default_rng(seed))
-        chance = {name: float(np.nanvar(drawn[name])) for name in excess}
+        chance = {name: float(np.nanvar(drawn[name])) for name in names}
+        excess = {name: _beyond_chance(estimated[name] - realised[name], chance[name]) for name in names}
         return cls(learnt, excess, chance, threshold, seed)
 
     def estimate(self, scores: Array) -> dict[str, Estimate]:
@@ -103,10 +100,9 @@ class Estimator:
         return result
 
 
-def _beyond_chance(values: Array) -> float:
-    """Returns the mean, held to 0 as far as its own variance may have made it (empirical Bayes)."""
-    mean, variance = float(values.mean()), float(values.var()) / len(values)
-    return mean * mean**2 / (mean**2 + variance) if mean else 0.0
+def _beyond_chance(value: float, variance: float) -> float:
+    """Returns the value, held to 0 as far as chance of this variance may have made it (empirical Bayes)."""
+    return value * value**2 / (value**2 + variance) if value else 0.0
 
 
 def _folds(labels: Array, generator: np.random.Generator) -> npt.NDArray[np.int64]:

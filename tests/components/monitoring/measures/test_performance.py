@@ -29,6 +29,13 @@ def test_overconfident_scores_are_calibrated() -> None:
     assert np.abs(learnt.of(scores) - 1 / (1 + np.exp(-logits))).mean() < 0.01
 
 
+def test_scores_that_are_far_too_sure_are_calibrated() -> None:
+    """Few are wrong, and logits are so large that plain Newton steps leave for infinity: all would be certain."""
+    scores = 1 / (1 + np.exp(-np.random.default_rng(1).normal(8, 3, 600)))
+    low, high = calibration.fit(scores, np.arange(600) >= 15).of([0.9, 0.999])
+    assert 0.8 < low < high < 0.99
+
+
 def test_few_labels_of_a_class_do_not_make_steps() -> None:
     generator = np.random.default_rng(1)
     learnt = calibration.fit(generator.random(100), np.arange(100) < 3)
