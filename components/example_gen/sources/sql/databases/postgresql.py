@@ -4,6 +4,7 @@ and the only one whose connections can share a snapshot.
 
 import contextlib
 import functools
+import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,10 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = re.compile(r"[0-9A-F-]+")
 _KEEPALIVE = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 30, "keepalives_interval": 10}
 # What ADBC has no type of its own for, or another one's: these are asked for as something else.
-_AS = {"money": "numeric", "oid": "bigint", "record": "text", "uuid": "text"}
+_AS = {"money": "numeric", "oid": "bigint"}
+_DIGITS = 38  # of a decimal128
+_ASKED_TOGETHER = 1600 // _DIGITS  # of the 1,664 columns that a query may have
+_LOST = "08006"
 # What ADBC says without an SQLSTATE: in the middle of the rows, and where there is no connection.
 _STATES = {
     "password authentication failed": "28P01",
@@ -72,10 +76,12 @@ _STATES = {
     "conflict with recovery": "40001",
 }
 _GONE = (
-    *("PQgetCopyData() failed", "server closed the connection", "FATAL:", "no connection to the server"),
+    *("server closed the connection", "FATAL:", "no connection to the server"),
     *("Failed to prepare query: \n", "Connection refused", "timeout expired", "could not receive", "could not send"),
     *("SSL SYSCALL", "Connection reset", "could not translate host name", "No route to host"),
 )
+# Of a statement, and of Arrow's readers in the middle of its rows.
+_ERRORS = (adbc_driver_manager.dbapi.Error, OSError, pa.ArrowException)
 
 
 class _Kept:
@@ -108,27 +114,66 @@ class PostgresConnection(Connection):
         return list(self._described(query).names)
 
     def casts(self, query: str) -> dict[str, str]:
-        kinds = {field.name: _asked_as(field) for field in self._described(query)}
+        described = self._described(query)
+        columns = _columns(described)
+        types = ", ".join(f"pg_typeof({column})::text" for column in columns)
+        found = f"(\n{query}\n) AS found({', '.join(columns)})"
+        (names,) = self.values(f"SELECT {types} FROM (VALUES (1)) AS one LEFT JOIN {found} ON false")  # reads no row
+        kinds = {field.name: _asked_as(field, name) for field, name in zip(described, names, strict=True)}
         return {name: f"CAST({self._database.quote(name)} AS {kind})" for name, kind in kinds.items() if kind}
 
     def schema(self, query: str, where: str) -> pa.Schema:
-        return pa.schema([(field.name, _held_as(field)) for field in self._described(query)])
+        described = self._described(query)
+        whole = self._whole(query, described)
+        return pa.schema([(field.name, _held_as(field, n in whole)) for n, field in enumerate(described)])
 
     def batches(self, query: str, schema: pa.Schema, where: str) -> Iterator[pa.RecordBatch]:
+        for batch in self._read(query):
+            columns = [
+                numbers.converted(_stored(column), field.type, field.name, where)
+                for column, field in zip(batch.columns, schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def values(self, query: str) -> list[Sequence[Any]]:
+        batches = self._read(query)
+        return [row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+
+    def _read(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Yields rows as the driver has them. In the middle of them it tells no SQLSTATE."""
         with self._database.explaining():
             self._cursor.execute(query)
             reader = self._cursor.fetch_record_batch()
-            for batch in reader:
-                columns = [
-                    numbers.converted(_stored(column), field.type, field.name, where)
-                    for column, field in zip(batch.columns, schema, strict=True)
-                ]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        try:
+            yield from reader
+        except _ERRORS as error:
+            raise self._database.meaning(error, _LOST if self._lost() else _state(error)) from None
 
-    def values(self, query: str) -> list[Sequence[Any]]:
-        with self._database.explaining():
-            self._cursor.execute(query)
-            return list(self._cursor.fetchall())
+    def _lost(self) -> bool:
+        """Returns whether there is no connection any more, after a statement of the transaction has failed."""
+        try:
+            self._cursor.execute("SELECT 1")
+        except adbc_driver_manager.dbapi.Error as error:
+            return error.sqlstate != "25P02"  # the transaction is there: it takes no statement after one that failed
+        return False
+
+    def _whole(self, query: str, described: pa.Schema) -> set[int]:
+        """Returns which columns are numerics without places, which the driver does not tell.
+
+        The server is asked how it would execute casts to all of them: it leaves out one to the type that there is.
+        """
+        found = set()
+        columns = _columns(described)
+        numerics = [(n, "[]" * pa.types.is_list(field.type)) for n, field in enumerate(described) if _is_numeric(field)]
+        for asked in itertools.batched(numerics, _ASKED_TOGETHER):
+            casts = [f"{columns[n]}::numeric({p},0){list_}" for n, list_ in asked for p in range(1, _DIGITS + 1)]
+            output = self._plan(
+                f"WITH found({', '.join(columns)}) AS MATERIALIZED (\n{query}\n) SELECT {', '.join(casts)} FROM found"
+            )["Output"]
+            for (n, _), told in zip(asked, itertools.batched(output, _DIGITS), strict=True):
+                if f"found.{columns[n]}" in told:
+                    found.add(n)
+        return found
 
     def tables(self) -> list[str]:
         with self._database.explaining():
@@ -142,7 +187,7 @@ class PostgresConnection(Connection):
     def parts(self, query: str, table: str) -> list[str]:
         """By a table's pages, where the server would read these from the first to the last: that is their order too."""
         found = self.values(_PAGES.format(table=self._database.literal(table)))
-        if not found or found[0][0] < 2 * PART_PAGES or self._plan(query) != "Seq Scan":
+        if not found or found[0][0] < 2 * PART_PAGES or self._plan(query)["Node Type"] != "Seq Scan":
             return []
         step = max(PART_PAGES, found[0][0] // _MOST_PARTS)
         starts = range(0, found[0][0] - step // 2, step)
@@ -150,14 +195,15 @@ class PostgresConnection(Connection):
         ends = [f" AND ctid < '({start},0)'::tid" for start in starts[1:]]
         return [lower + upper for lower, upper in zip(bounds, [*ends, ""], strict=True)]
 
-    def _plan(self, query: str) -> str:
-        """Returns how a query begins to be executed."""
+    def _plan(self, query: str) -> dict[str, Any]:
+        """Returns how the last step of a query would be executed."""
         self._cursor.adbc_statement.set_options(**{_COPIES: "false"})  # COPY explains nothing
         try:
-            ((plan,),) = self.values(f"EXPLAIN (FORMAT JSON) {query}")
+            ((plan,),) = self.values(f"EXPLAIN (VERBOSE, FORMAT JSON) {query}")
         finally:
             self._cursor.adbc_statement.set_options(**{_COPIES: "true"})
-        return str(json.loads(plan)[0]["Plan"]["Node Type"])
+        found: dict[str, Any] = json.loads(plan)[0]["Plan"]
+        return found
 
     def share(self) -> dict[str, str] | None:
         ((name, moment),) = self.values("SELECT pg_export_snapshot(), pg_current_snapshot()::text")
@@ -200,12 +246,14 @@ class PostgreSQL(Database):
         return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
     def explained(self, error: Exception) -> PenstockError | None:
-        if not isinstance(error, adbc_driver_manager.dbapi.Error | OSError):
+        if not isinstance(error, _ERRORS):
             return None
+        state = getattr(error, "sqlstate", None) or _state(error)
+        return self.meaning(error, state or _LOST if any(words in str(error) for words in _GONE) else state)
+
+    def meaning(self, error: Exception, state: str) -> PenstockError:
+        """Returns an error of the client library as one of ours, by its SQLSTATE; "" where nobody knows it."""
         text = str(error)
-        state = getattr(error, "sqlstate", None) or next(
-            (state for pattern, state in _STATES.items() if re.search(pattern, text)), ""
-        )
         said = f"{self.shown}: {self.said(error)}"
         if state == "42P01":
             return NoTable(f"{said}: expected a table that exists")
@@ -231,7 +279,7 @@ class PostgreSQL(Database):
             return ServerError(f"{said}: check the user, and what password_env, password_file or url_env holds")
         if state == "3D000":
             return ServerError(f"{said}: name another one at the end of the URL")
-        if state[:2] in ("08", "40", "57") or (not state and any(words in text for words in _GONE)):
+        if state[:2] in ("08", "40", "57"):
             return Unanswered(said, "is the server running, and reachable from here?")
         if not state and "Failed to connect" in text:
             return ServerError(said)
@@ -242,35 +290,41 @@ class PostgreSQL(Database):
         text = str(error)
         for words in ("ERROR:  ", "FATAL:  ", "Failed to connect: "):
             text = text.rpartition(words)[2]
-        return super().said(Exception("the connection was lost" if "[libpq]" in text else text))
+        lost = "PQgetCopyData() failed" in text or "Failed to prepare query: \n" in text
+        return super().said(Exception("the connection was lost" if lost else text.removeprefix("[libpq] ")))
 
 
-def _told(field: pa.Field, key: str) -> str:
-    """Returns what the driver tells of a column, "" for nothing."""
-    metadata: dict[bytes, bytes] = field.metadata or {}
-    return metadata.get(f"POSTGRESQL:{key}".encode(), b"").decode()
+def _state(error: Exception) -> str:
+    """Returns the SQLSTATE of what the driver says without one; "" for any other."""
+    return next((state for pattern, state in _STATES.items() if re.search(pattern, str(error))), "")
 
 
-def _asked_as(field: pa.Field) -> str:
-    """Returns the type that a column is asked for as; "" for its own."""
-    name = _told(field, "type")
+def _columns(described: pa.Schema) -> list[str]:
+    """Returns names for a query's columns that need no quotes, and of which no two are equal."""
+    return [f"c{number}" for number in range(len(described))]
+
+
+def _is_numeric(field: pa.Field) -> bool:
+    element = field.type.value_type if pa.types.is_list(field.type) else field.type
+    return isinstance(element, pa.OpaqueType) and element.type_name == "numeric"
+
+
+def _asked_as(field: pa.Field, name: str) -> str:
+    """Returns the type that a column of the server's type `name` is asked for as; "" for its own."""
     if name in _AS:
         return _AS[name]
     element = field.type.value_type if pa.types.is_list(field.type) else field.type
-    if isinstance(element, pa.UuidType):
-        return "text[]"
-    if isinstance(element, pa.OpaqueType) and pa.types.is_binary(element.storage_type):
-        return "text"
+    opaque = isinstance(element, pa.OpaqueType) and pa.types.is_binary(element.storage_type)
+    if opaque or isinstance(element, pa.UuidType) or pa.types.is_struct(element):
+        return "text[]" if pa.types.is_list(field.type) else "text"
     return ""
 
 
-def _held_as(field: pa.Field) -> pa.DataType:
+def _held_as(field: pa.Field, whole: bool) -> pa.DataType:
     """Returns the type that a column has here: numerics are numbers, whole ones where they have no places."""
     element = field.type.value_type if pa.types.is_list(field.type) else field.type
-    if isinstance(element, pa.OpaqueType) and element.type_name == "numeric":
-        modifier = int(_told(field, "typmod") or -1)
-        whole = modifier >= 4 and not (modifier - 4) & 0x7FF
-        element = pa.decimal128(38, 0) if whole else pa.float64()
+    if _is_numeric(field):
+        element = pa.decimal128(_DIGITS, 0) if whole else pa.float64()
     elif isinstance(element, pa.BaseExtensionType):
         element = element.storage_type
     return pa.list_(element) if pa.types.is_list(field.type) else element

@@ -39,13 +39,18 @@ _POSTGRES = {
     "array['0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d'::uuid]": [b"0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d"],
     "'1.2.3.4'::inet": [b"1.2.3.4/32"],
     "int4range(1, 3)": [b"[1,3)"],
+    "'{12,13}'::numeric(12,0)[]": [12, 13],
+    "'9007199254740993'::numeric(38,0)": [9007199254740993],
     "row(1, 'a')": [b"(1,a)"],
+    "row(2, 'b')::place": [b"(2,b)"],
+    "array[row(3, 'c')::place]": [b"(3,c)"],
     "null::int": None,
 }
 
 
 def test_types_of_postgresql(ingest: Ingest, postgres: PostgreSQL, of_postgres: Options) -> None:
     postgres.execute("DROP TYPE IF EXISTS mood", "CREATE TYPE mood AS ENUM ('sad', 'ok')")
+    postgres.execute("DROP TYPE IF EXISTS place", "CREATE TYPE place AS (number int, name text)")
     columns = ", ".join(f"{sql} AS c{number}" for number, sql in enumerate(_POSTGRES))
     (row,) = ingest(of_postgres(query=f"SELECT {columns}")).rows()
     found = {sql: row.get(f"c{number}") for number, sql in enumerate(_POSTGRES)}
@@ -63,12 +68,17 @@ def test_types_of_postgresql(ingest: Ingest, postgres: PostgreSQL, of_postgres: 
         ("'NaN'::numeric(30,0)", r"the query: column 'x': expected whole numbers, found"),
         ("'{1,null}'::int[]", "column 'x': expected no null within a list"),
         ("1/(n-3)", "division by zero"),
+        ("said(n)", "SSL SYSCALL of nobody"),
     ],
 )
 def test_values_of_postgresql_that_are_no_features(
-    ingest: Ingest, of_postgres: Options, value: str, error: str | None
+    ingest: Ingest, postgres: PostgreSQL, of_postgres: Options, value: str, error: str | None
 ) -> None:
     options = of_postgres(query=f"SELECT {value} AS x FROM generate_series(1, 3) AS s(n)")
+    postgres.execute(
+        "CREATE OR REPLACE FUNCTION said(n int) RETURNS int LANGUAGE plpgsql AS "
+        "$$ BEGIN IF n = 2 THEN RAISE 'SSL SYSCALL of nobody'; END IF; RETURN n; END $$"
+    )
     if error is None:
         assert ingest(options).column("x") == [pytest.approx(1e20)] * 3  # a sum has no places that are declared
         return
