@@ -167,11 +167,11 @@ class PostgresConnection(Connection):
         numerics = [(n, "[]" * pa.types.is_list(field.type)) for n, field in enumerate(described) if _is_numeric(field)]
         for asked in itertools.batched(numerics, _ASKED_TOGETHER):
             casts = [f"{columns[n]}::numeric({p},0){list_}" for n, list_ in asked for p in range(1, _DIGITS + 1)]
-            output = self._plan(
+            outputs = self._plan(
                 f"WITH found({', '.join(columns)}) AS MATERIALIZED (\n{query}\n) SELECT {', '.join(casts)} FROM found"
             )["Output"]
-            for (n, _), told in zip(asked, itertools.batched(output, _DIGITS), strict=True):
-                if f"found.{columns[n]}" in told:
+            for (n, _), told in zip(asked, itertools.batched(outputs, _DIGITS), strict=True):
+                if not all("::" in output for output in told):
                     found.add(n)
         return found
 
