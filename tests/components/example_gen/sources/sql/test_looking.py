@@ -62,7 +62,7 @@ def test_what_a_run_would_fail_with_is_told(trips: dict[str, Any], look: Look, m
     )
     assert "there is no column 'fares'" in look({"sql": {**table, "columns": ["fares"]}}, code=2)
     empty = {**table, "where": "id < 0"}
-    assert "data: it holds no row: expected at least one" in look({"sql": empty}, code=2)
+    assert "table looked_at: there is no row: expected at least one" in look({"sql": empty}, code=2)
     monkeypatch.setenv(trips["password_env"], "wrong")
     told = look({"sql": table}, code=2)
     assert told.count("\n") == 1
