@@ -33,7 +33,5 @@ def test_a_value_that_cleaning_takes_for_missing_is_named(tmp_path: Path) -> Non
     file.write_text(json.dumps({"version": 1, "types": {"island": "text"}, "rules": [rule]}))
     (signature,) = loaded.load(tmp_path, cleans=True)
     assert signature.predict([example("Dream"), example("Biscoe")])["length"].tolist() == [5, 6]
-    with pytest.raises(
-        DataError, match=r"column 'island': .* missing in 1 of 2 rows \('\?'\), and the model"
-    ):
+    with pytest.raises(DataError, match=r"column 'island': .* missing in 1 of 2 rows \('\?'\), and the model"):
         signature.predict([example("Dream"), example("?")])
