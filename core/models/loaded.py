@@ -10,8 +10,8 @@ import tensorflow as tf
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.models import cleaned
-from penstock.core.models.failures import cause, reason
-from penstock.core.suggestions import did_you_mean, quoted
+from penstock.core.models.failures import cause, emptied, reason
+from penstock.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from penstock.core.cleaning.serving import Cleaner
@@ -54,8 +54,8 @@ class ExamplesSignature:
             outputs = self._signature(**{self.input: examples})
         except tf.errors.OpError as error:
             said = cause(error)
-            if self._cleaner and (emptied := _emptied(said, serialized_examples, rows)):
-                raise DataError(emptied) from None
+            if self._cleaner and (why := emptied(said, serialized_examples, rows)):
+                raise DataError(why) from None
             raise ModelError(f"{self._where} failed: {said}") from None
         for name, tensor in outputs.items():
             if not isinstance(tensor, tf.Tensor) or tensor.shape.rank == 0 or tensor.shape[0] != count:
@@ -65,30 +65,6 @@ class ExamplesSignature:
                     f"received {received}"
                 )
         return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
-
-
-def _emptied(said: str, before: Sequence[bytes], after: Sequence[bytes]) -> str:
-    """Returns which value the model misses since cleaning took it for missing; "" where that is not why it failed."""
-    name, lost = "", list[str]()
-    for old, new in zip(before, after, strict=True):
-        there, left = (tf.train.Example.FromString(one).features.feature for one in (old, new))
-        for feature, values in there.items():
-            if f"Feature: {feature} (" in said and values.WhichOneof("kind") and not _has_value(left, feature):
-                kind = getattr(values, values.WhichOneof("kind")).value
-                name = feature
-                lost += [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in kind[:1]]
-    if not lost:
-        return ""
-    return (
-        f"column {name!r}: the rules of cleaning take its value for missing in {len(lost):,} of {len(before):,} rows "
-        f"({quoted(list(dict.fromkeys(lost)))}), and the model needs one in each: mend these rows or leave them out, "
-        "or train with a rule `missing` that fills the column"
-    )
-
-
-def _has_value(features: Mapping[str, tf.train.Feature], name: str) -> bool:
-    kind = features[name].WhichOneof("kind") if name in features else None
-    return bool(kind and getattr(features[name], kind).value)
 
 
 def load(
