@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 _SHOWN = 20
+_QUOTED = 3
 _LONGEST = 300  # characters of a name that anybody meant; comparing longer ones takes seconds
 
 
@@ -34,6 +35,12 @@ def listed(names: Sequence[str]) -> str:
     """Returns the first twenty names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def quoted(values: Sequence[str]) -> str:
+    """Returns the first three values in quotes, and how many more there are."""
+    more = f" and {len(values) - _QUOTED:,} more" if len(values) > _QUOTED else ""
+    return ", ".join(map(repr, values[:_QUOTED])) + more
 
 
 def unified_diff(before: str, after: str, before_name: str, after_name: str) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.core.cleaning.rules import Missing, Range, Rule, Unit, Values
+from penstock.core.cleaning.rules import Missing, Range, Rule, Text, Unit, Values
 from penstock.core.errors import ConfigError
 
 
@@ -27,7 +27,10 @@ class _Kept:
 
 
 def check(rules: Sequence[Rule]) -> None:
-    """Raises a ConfigError for a range that has none of the numbers which the rules before it have left."""
+    """Raises a ConfigError for a range that has none of the numbers which the rules before it have left, and for a
+    value that no text has any more after a rule on how texts are written.
+    """
+    _check_texts(rules)
     of_columns: dict[str, _Kept] = {}
     for index, rule in enumerate(rules):
         for column in rule.columns:
@@ -40,6 +43,36 @@ def check(rules: Sequence[Rule]) -> None:
                     of_columns[column] = kept
             if isinstance(rule, Unit | Values) or (isinstance(rule, Missing) and rule.action == "constant"):
                 of_columns.pop(column, None)  # there are other numbers now
+
+
+def _check_texts(rules: Sequence[Rule]) -> None:
+    of_columns: dict[str, tuple[int, Text]] = {}
+    for index, rule in enumerate(rules):
+        for column in rule.columns:
+            if isinstance(rule, Text):
+                of_columns[column] = (index, rule)
+            elif isinstance(rule, Values) and column in of_columns:
+                by, text = of_columns.pop(column)
+                _check_values(rule, column, index, by, text)
+            else:
+                of_columns.pop(column, None)
+
+
+def _check_values(rule: Values, column: str, index: int, by: int, text: Text) -> None:
+    looked_for = {value for value in (*rule.mapping, *rule.allowed) if isinstance(value, str)}
+    for value in sorted(looked_for - {str(meant) for meant in rule.mapping.values()}):
+        written = _written(value, text)
+        if written not in looked_for:
+            raise ConfigError(
+                f"rules[{index}] (values): {value!r} is in no row after rules[{by}] (text), which makes {written!r} of "
+                f"it in {column!r}: expected it so, or rules[{index}] before rules[{by}]"
+            )
+
+
+def _written(value: str, rule: Text) -> str:
+    """Returns a value as the rule writes it; capitals of titles are left out, as words differ between libraries."""
+    value = {"trim": value.strip(), "collapse": " ".join(value.split())}.get(rule.spaces, value)
+    return {"lower": value.lower(), "upper": value.upper()}.get(rule.case, value)
 
 
 def _excluded(rule: Range | Unit, column: str, before: _Kept) -> str:

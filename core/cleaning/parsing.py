@@ -249,6 +249,8 @@ def _of_unit(rule: Unit) -> list[str]:
         f".units.{rule.to}: this is what the others become: expected those others alone"
         if rule.units.get(rule.to, (1.0, 0.0)) != (1.0, 0.0)
         else "",
+        *(f".units.{unit}.factor: expected another than 0" for unit, (factor, _) in rule.units.items() if not factor),
+        ".factor: expected another than 0" if not rule.factor else "",
         "expected a factor or an offset" if by_range and (rule.factor, rule.offset) == (1.0, 0.0) else "",
         _order("min", rule.min, "max", rule.max),
     ]

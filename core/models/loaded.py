@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from penstock.core.artifacts import SavedModel
-from penstock.core.errors import ModelError
+from penstock.core.errors import DataError, ModelError
 from penstock.core.models import cleaned
-from penstock.core.models.failures import cause, reason
+from penstock.core.models.failures import cause, emptied, reason
 from penstock.core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class ExamplesSignature:
     def predict(self, serialized_examples: Sequence[bytes]) -> dict[str, np.ndarray]:
         """Returns the outputs by name, sorted, in arrays of shape [examples, …].
 
-        Raises a ModelError if the signature fails on these examples, or has an output without a value for each.
+        Raises a ModelError if the signature fails on these examples, or has an output without a value for each; a
+        DataError if it fails as cleaning has taken a value for missing that it needs.
         """
         count = len(serialized_examples)
         rows = list(serialized_examples) if self._cleaner is None else self._cleaner.clean(serialized_examples)
@@ -52,7 +53,10 @@ class ExamplesSignature:
         try:
             outputs = self._signature(**{self.input: examples})
         except tf.errors.OpError as error:
-            raise ModelError(f"{self._where} failed: {cause(error)}") from None
+            said = cause(error)
+            if self._cleaner and (why := emptied(said, serialized_examples, rows)):
+                raise DataError(why) from None
+            raise ModelError(f"{self._where} failed: {said}") from None
         for name, tensor in outputs.items():
             if not isinstance(tensor, tf.Tensor) or tensor.shape.rank == 0 or tensor.shape[0] != count:
                 received = f"the shape {tuple(tensor.shape)}" if isinstance(tensor, tf.Tensor) else "a sparse one"

@@ -17,17 +17,17 @@ from penstock.core.cleaning import fitting
 from penstock.core.cleaning.rules import Reference, Type, Unit
 from penstock.core.errors import DataError
 from penstock.core.files import compression
-from penstock.core.suggestions import did_you_mean
+from penstock.core.suggestions import did_you_mean, quoted
 from penstock.pipelines.config.cleaning import Cleaning
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.section import is_remote
+from penstock.pipelines.preview import emptied
 from penstock.pipelines.preview.columns import Column, Kind
 from penstock.pipelines.preview.table import Table
 
 _MOST_TWICE = 0.2  # of the rows: where more are, the data has few different ones
 _MOST_VALUES = 1000  # of a column whose spellings are compared
 _MOST_SPELLINGS = 8  # in a mapping
-_SHOWN = 3
 _TYPES: dict[Kind, Type | None] = {"integers": "integer", "numbers": "float", "text": "text", "empty": None}
 _SENTINELS = frozenset({-1.0, 999.0, 9999.0, 99999.0, -99.0, -999.0, -9999.0, -99999.0})
 _FAR = 3.0  # times the span of all other numbers
@@ -53,7 +53,7 @@ def proposals(first: Table, described: Mapping[str, Column], label: str, missing
             words = [cell for cell in column.counts if missing and csv_format.is_missing(cell, csv_format.AUTO)]
             if words and column.kind == "text":
                 rule = {"rule": "missing_values", "columns": [name], "values": words}
-                yield _sentence(f"{_listed(words)} in column {name} may mean a missing value", rule)
+                yield _sentence(f"{quoted(words)} in column {name} may mean a missing value", rule)
 
 
 def misfits(cleaning: Cleaning, first: Table, described: Mapping[str, Column], typed: bool) -> list[str]:
@@ -72,20 +72,27 @@ def misfits(cleaning: Cleaning, first: Table, described: Mapping[str, Column], t
         if first.whole and typed:
             raise
         return [f"{error.message}; so it is in the rows that were looked at"]
-    return list(_without_units(cleaning, described))
+    return [*_unknown_units(cleaning, described), *emptied.of_all_values(cleaning, described)]
 
 
-def _without_units(cleaning: Cleaning, described: Mapping[str, Column]) -> Iterator[str]:
-    """Yields which rules of units find none of theirs in the column that says them."""
+def _unknown_units(cleaning: Cleaning, described: Mapping[str, Column]) -> Iterator[str]:
+    """Yields which rules of units do not know one that the column of units has: its numbers would stay as they are."""
     written = set[str]()  # anew, by a rule before
     for rule in cleaning.read():
         if isinstance(rule, Unit) and rule.by in described and rule.by not in written:
             found = described[rule.by].counts
-            if found and not found.keys() & {*rule.units, rule.to}:
-                units = _listed([*rule.units, rule.to])
+            units = [*rule.units, rule.to]
+            unknown = [unit for unit in found if unit not in units]
+            if unknown and len(unknown) == len(found):
                 yield (
-                    f"cleaning: rule {rule.name!r}: no row that was looked at has one of {units} in column "
-                    f"{rule.by!r}, but {_listed(list(found))}: numbers stay as they are"
+                    f"cleaning: rule {rule.name!r}: no row that was looked at has one of {quoted(units)} in column "
+                    f"{rule.by!r}, but {quoted(unknown)}: numbers stay as they are"
+                )
+            elif unknown:
+                rows = f"{sum(found[unit] for unit in unknown):,} of {found.total():,} rows"
+                yield (
+                    f"cleaning: rule {rule.name!r}: {rows} have {quoted(unknown)} in column {rule.by!r}, which "
+                    f"is none of {quoted(units)}: their numbers stay as they are"
                 )
         written |= set(rule.columns)
 
@@ -138,7 +145,7 @@ def _spellings(column: Column) -> Iterator[str]:
         return
     others = {value: " ".join(values[0].split()) for values in several for value in values}
     others = {value: meant for value, meant in others.items() if value != meant}
-    found = f"column {column.name} has values in several spellings, such as {_listed(several[0])}"
+    found = f"column {column.name} has values in several spellings, such as {quoted(several[0])}"
     if all(" ".join(value.split()) == meant for value, meant in others.items()):
         yield _sentence(found, {"rule": "text", "columns": [column.name], "spaces": "collapse"})
     elif len(others) <= _MOST_SPELLINGS:
@@ -175,11 +182,6 @@ def _impossible(column: Column) -> Iterator[str]:
 
 def _plain(number: float) -> int | float:
     return int(number) if number.is_integer() else number
-
-
-def _listed(values: list[str]) -> str:
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(map(repr, values[:_SHOWN])) + more
 
 
 def _sentence(found: str, rule: Mapping[str, Any]) -> str:

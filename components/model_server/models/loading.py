@@ -15,12 +15,12 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from penstock.components.model_server.encoding import codec
-from penstock.components.model_server.inference import ServedSignature
+from penstock.components.model_server.inference import Kind, RequestError, ServedSignature
 from penstock.components.model_server.models import features
 from penstock.core.artifacts import SavedModel, read_schema
 from penstock.core.errors import ModelError, SchemaError
 from penstock.core.models import cleaned, signatures
-from penstock.core.models.failures import reason
+from penstock.core.models.failures import cause, emptied, reason
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -121,7 +121,12 @@ def _cleaned(call: Call, cleaner: "Cleaner") -> Call:
             return call(inputs)
         rows: np.ndarray = np.empty(len(examples), object)
         rows[:] = cleaner.clean(examples.tolist())
-        return call([rows])
+        try:
+            return call([rows])
+        except tf.errors.InvalidArgumentError as error:
+            if said := emptied(cause(error), examples.tolist(), rows.tolist()):
+                raise RequestError(Kind.INVALID, said) from None
+            raise
 
     return clean
 

@@ -113,6 +113,7 @@ class Place(Section):
         _ = self._located  # raises a ValueError for paths that have no folder in common
         if self.path is None:
             return self
+        self._check_formats()
         if self.csv is not None and self.file_format != "csv":
             raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
         if (self.columns or self.partitions) and self.file_format == "tfrecord":
@@ -121,6 +122,15 @@ class Place(Section):
         if self.payload_format is not None and self.file_format != "tfrecord":
             raise ValueError(f"payload_format: expected none for {self.file_format} data: it is of TFRecord files")
         return self
+
+    def _check_formats(self) -> None:
+        """Raises a ValueError for a list of files of several formats, of which one reader would read all."""
+        found = {form: path for path in self.paths if (form := formats.of_names([path]))}
+        if self.format is None and len(found) > 1:
+            raise ValueError(
+                f"path: expected files of one format, received {' and '.join(found.values())}: format says what all "
+                "are, and of several formats each is a split of its own (splits)"
+            )
 
     def _check_source(self) -> None:
         """Raises a ValueError for more than one place of data, and for what is said of files where there are none."""

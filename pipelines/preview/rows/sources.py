@@ -42,6 +42,9 @@ def first_rows(config: Config, place: Place, asks: bool, notes: list[str]) -> Ta
         spans = configs.span_range(config.data.range_config_text, dated=True)
         asked = Asked(reference.options, configs.input_splits(config.data.input_config_text), spans)
     if not (asks and place.custom is None) and not source.may_be_looked_at(asked):
+        missing = [path for path in place.local_paths().values() if not Path(path).exists()]
+        if missing:
+            return Unseen(f"{missing[0]} is not on this machine")
         return Unseen("a run alone reads it" if place.custom else f"a run alone reads it, or {ASKING}")
     with tempfile.TemporaryDirectory(prefix="penstock-preview-") as scratch, open_engine("local:1") as engine:
         look = sampling.Look(reference.name, source, asked, config.label or "", Path(scratch), engine)

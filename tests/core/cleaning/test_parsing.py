@@ -50,6 +50,7 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
         ({"rule": "range", **FARE, "mini": 3}, "rules[0] (range): unknown key 'mini'; did you mean 'min'?"),
         ({"rule": "range", **FARE, "min": 3, "max": 2}, "rules[0] (range).min: expected max, 2, or less, received 3"),
         ({"rule": "range", **FARE, "min": "3"}, "rules[0] (range).min: expected a number, received '3'"),
+        ({"rule": "unit", **FARE, "max": 3, "factor": 0}, "rules[0] (unit).factor: expected another than 0"),
         ({"rule": "range", **FARE, "min": float("nan")}, "rules[0] (range).min: expected a number, received nan"),
         (
             {"rule": "range", **FARE, "min": 0, "otherwise": "mend"},
@@ -178,3 +179,26 @@ def test_texts_that_hold_no_rules(text: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
         parsing.parse(text)
     assert sentence in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"allowed": ["Cash"]}, "'Cash' is in no row after rules[0] (text), which makes 'cash' of it in 'paid'"),
+        (
+            {"mapping": {"No  charge": "None"}},
+            "'No  charge' is in no row after rules[0] (text), which makes 'no",
+        ),
+        ({"allowed": ["Cash"], "mapping": {"cash": "Cash"}}, ""),
+        ({"allowed": ["cash", "Cash"]}, ""),
+    ],
+)
+def test_values_that_texts_have_no_more(values: dict[str, Any], wrong: str) -> None:
+    text = {"rule": "text", "columns": ["paid"], "case": "lower", "spaces": "collapse"}
+    rules = [text, {"rule": "values", "columns": ["paid"], **values}]
+    said = ""
+    try:
+        parsing.parse(json.dumps(rules))
+    except ConfigError as error:
+        said = error.message
+    assert (wrong in said, bool(said)) == (True, bool(wrong)), said

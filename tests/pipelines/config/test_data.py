@@ -213,6 +213,10 @@ def test_several_paths_are_patterns_below_the_folder_that_they_share(load: Load,
         ("['s3://a/x.csv', x.csv]", "path: expected patterns below one folder"),
         ("[nowhere.csv]", r"path: .*nowhere\.csv .*expected a file, a folder or a pattern"),
         ("['dvc://a', 'dvc://b']", "path: expected one dvc:// path alone"),
+        (
+            "['s3://a/x.csv', 's3://a/y.parquet']",
+            r"expected files of one format, received s3://a/x\.csv and s3://a/y\.p",
+        ),
         ("['*.csv'], splits: {train: a}", "splits: expected path to be the folder"),
     ],
 )

@@ -60,7 +60,10 @@ def _of_json(body: Path, options: HttpOptions, to: Path, where: str) -> Page:
     except json.JSONDecodeError as error:
         if error.pos >= len(error.doc.rstrip()) - _TAIL or _is_open(error):
             raise Unanswered(f"{where}: the answer ends within its JSON", "try again") from None
-        raise DataError(f"{where}: expected JSON: {error.msg} at character {error.pos:,}") from None
+        raise DataError(
+            f"{where}: expected JSON: {error.msg} at character {error.pos:,}: http.format says what it is, json, "
+            "json_lines or csv"
+        ) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: expected JSON in UTF-8: {error.reason} at byte {error.start:,}") from None
     except RecursionError:

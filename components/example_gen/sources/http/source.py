@@ -138,7 +138,8 @@ class _Reading:
         """Returns the URI of a snapshot of these pages."""
         files = tuple(visit.kept for visit in visits if visit.kept)
         if not files:
-            raise DataError(f"split {split!r}: {masks.masked(self.options.url)}: no row: expected at least one")
+            where = "" if split == configs.DEFAULT_INPUT[0].name else f"split {split!r}: "
+            raise DataError(f"{where}{masks.masked(self.options.url)}: no row: expected at least one")
         snapshot = Snapshot(files, {"url": masks.masked(self.options.url)})
         uri = self.spool.add_snapshot(snapshot)
         self.snapshots = [digest for digest in self.snapshots if digest != snapshot.digest] + [snapshot.digest]

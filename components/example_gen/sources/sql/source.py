@@ -162,6 +162,8 @@ def _check_condition(query: str, where: str, names: Sequence[str], connection: C
     except NoColumn as error:
         column = error.column
         raise DataError(f"{where}: sql.where: there is no column {column!r}; {did_you_mean(column, names)}") from None
+    except DataError as error:
+        raise DataError(f"{where}: sql.where: {error.message}", error.details) from None
 
 
 class _Bound(NamedTuple):

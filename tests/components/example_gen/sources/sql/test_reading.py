@@ -148,6 +148,7 @@ def test_names_that_do_not_exist_are_told_with_the_nearest(ingest: Ingest, datab
         ("columns", "fair"): "table trips: sql.columns: there is no column 'fair'; did you mean 'fare'",
         ("partition_by", "ID2"): "sql.partition_by: there is no column 'ID2'; did you mean 'id'",
         ("changed_by", "dai"): "sql.changed_by: there is no column 'dai'; did you mean 'day'",
+        ("where", "fare > > 1"): "table trips: sql.where: ",
         ("where", "fair > 1"): "table trips: sql.where: there is no column 'fair'; did you mean 'fare'",
         ("table", 'trips"; DROP TABLE trips; --'): "there is no table",
         ("table", "trips`; DROP TABLE trips; --"): "there is no table",
