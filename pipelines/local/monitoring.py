@@ -155,8 +155,14 @@ def _root(config: Config) -> Path:
 
 
 def _name(config: Config, requests: str) -> str:
-    """Returns the model's name: the pipeline's, if the log has it; else "", for the only one that it has."""
-    return config.name if any(model == config.name for model, _ in _versions(requests)) else ""
+    """Returns the model's name: the pipeline's, if the log has it or nothing yet; else "", for the only one it has.
+
+    Of a log without a request, too, alerts and history are the model's: else what waits for its channels would wait on.
+    """
+    if object_stores.is_remote(requests):
+        return ""
+    models = {model for model, _ in _versions(requests)}
+    return config.name if not models or config.name in models else ""
 
 
 def _versions(requests: str) -> list[tuple[str, int]]:
