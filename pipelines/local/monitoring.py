@@ -14,6 +14,7 @@ from penstock.core.artifacts import Model, open_log
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError, PenstockError, UserError
 from penstock.core.files import atomic, object_stores
+from penstock.core.state import open_folder
 from penstock.pipelines import registry
 from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
@@ -119,6 +120,14 @@ def send_alerts(config: Config, monitored: Monitored) -> "Told | None":
     if settings is None:
         return None
     return executor.tell(folder.root, folder.root, alert_state(config), settings, str(folder.report))
+
+
+def still_waiting(config: Config, model: str) -> dict[str, int]:
+    """Returns how many messages of a model wait for each channel now."""
+    from penstock.components.alerter import outbox
+    from penstock.components.alerter.state import ALERTS
+
+    return outbox.waiting(open_folder(alert_state(config), ALERTS).read(), model)
 
 
 def alert_state(config: Config) -> str:
