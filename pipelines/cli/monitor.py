@@ -1,5 +1,6 @@
 """`penstock monitor`: what moved in a window of the requests that a model server has logged."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -104,7 +105,7 @@ def _after(config: "Config", monitored: "Monitored", *, alerts: bool, retraining
     from penstock.pipelines.local import monitoring
 
     failures: list[PenstockError] = []
-    summary, decision = None, None
+    summary, told, decision = None, None, None
     ended: list[Ended] = []
     if alerts:
         try:
@@ -124,6 +125,11 @@ def _after(config: "Config", monitored: "Monitored", *, alerts: bool, retraining
         else:
             decision, ended = changed.result, changed.ended
             failures += [*(one.error for one in ended if one.error), *changed.untold]
+        if summary and summary["waiting"]:  # a channel may have taken it with what it was told of retrainings
+            with contextlib.suppress(PenstockError):
+                summary["waiting"] = monitoring.still_waiting(config, summary["model"])
+            if not summary["waiting"] and told and told.error:
+                failures.remove(told.error)
     answer = _answer(monitored, summary, decision, ended)
     return replace(answer, failure=Failure.of(failures[0])) if failures else answer
 

@@ -113,15 +113,17 @@ def _user() -> str:
 
 def decision_lines(decision: "RetrainingDecision", ended: "Sequence[Ended]") -> Iterator[str]:
     """Yields what was decided on a window, and what came of the runs."""
-    outcome = _OUTCOMES.get(decision["outcome"], "")
+    outcome, made = _OUTCOMES.get(decision["outcome"], ""), decision["retraining"]
     if outcome:
         yield f"retraining {outcome}"
+    elif made and made["id"] not in {one.retraining["id"] for one in ended}:  # another process runs it, or has
+        yield f"retraining {made['id']}: {_status(made)}"
     for signal in decision["signals"]:
         yield f"  because: {signal['sentence']}"
     for hold in decision["holds"]:
         yield f"  held back: {hold['sentence']}"
-    if decision["outcome"] == "waiting" and decision["retraining"]:
-        yield f"  `penstock retrain --approve {decision['retraining']['id']}` starts it, --reject drops it"
+    if decision["outcome"] == "waiting" and made:
+        yield f"  `penstock retrain --approve {made['id']}` starts it, --reject drops it"
     yield from _run_lines(ended)
 
 

@@ -14,6 +14,7 @@ from penstock.core.artifacts import Model, open_log
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError, PenstockError, UserError
 from penstock.core.files import atomic, object_stores
+from penstock.core.state import open_folder
 from penstock.pipelines import registry
 from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
@@ -121,6 +122,14 @@ def send_alerts(config: Config, monitored: Monitored) -> "Told | None":
     return executor.tell(folder.root, folder.root, alert_state(config), settings, str(folder.report))
 
 
+def still_waiting(config: Config, model: str) -> dict[str, int]:
+    """Returns how many messages of a model wait for each channel now."""
+    from penstock.components.alerter import outbox
+    from penstock.components.alerter.state import ALERTS
+
+    return outbox.waiting(open_folder(alert_state(config), ALERTS).read(), model)
+
+
 def alert_state(config: Config) -> str:
     """Returns the folder that remembers alerts; a ConfigError for a bucket that is not mounted here."""
     return str(_root(config) / "alerts")
@@ -155,8 +164,14 @@ def _root(config: Config) -> Path:
 
 
 def _name(config: Config, requests: str) -> str:
-    """Returns the model's name: the pipeline's, if the log has it; else "", for the only one that it has."""
-    return config.name if any(model == config.name for model, _ in _versions(requests)) else ""
+    """Returns the model's name: the pipeline's, if the log has it or nothing yet; else "", for the only one it has.
+
+    Of a log without a request, too, alerts and history are the model's: else what waits for its channels would wait on.
+    """
+    if object_stores.is_remote(requests):
+        return ""
+    models = {model for model, _ in _versions(requests)}
+    return config.name if not models or config.name in models else ""
 
 
 def _versions(requests: str) -> list[tuple[str, int]]:

@@ -19,7 +19,10 @@ from penstock.pipelines.config.section import (
 
 Length = Annotated[
     str,
-    matching(r"^[1-9][0-9]{0,5}[mhdw]$", "a number and m, h, d or w (minutes, hours, days, weeks), such as 6h or 1d"),
+    matching(
+        r"^[1-9][0-9]{0,5}[mhdw]$",
+        "a number and m, h, d or w (minutes, hours, days, weeks), such as 6h or 1d, and 1m at least",
+    ),
 ]
 
 

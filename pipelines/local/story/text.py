@@ -77,6 +77,8 @@ def _windows(story: Story) -> Iterator[str]:
 
 
 def _moved(window: WindowRecord) -> str:
+    if not window["rows"]:
+        return "nothing was measured"
     names = [titled(one["subject"], one["name"]) for one in moved(window["findings"])]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{'; '.join(names[:_NAMED])}{more} moved" if names else "nothing moved"
@@ -100,4 +102,4 @@ def _run(one: Retraining) -> str:
 
 def _times(begin: str, end: str) -> str:
     first, last = (datetime.fromisoformat(text).astimezone(UTC) for text in (begin, end))
-    return f"{numbers.date(first)} to {numbers.date(last)} (UTC)"
+    return f"{numbers.period(first, last)} (UTC)"

@@ -154,6 +154,41 @@ def test_the_channels_of_the_configuration_are_told_once(
         assert len(server.taken) == len(alerts["open"])
 
 
+def test_what_a_channel_takes_later_in_the_run_does_not_wait(
+    project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    with Webhooks() as server:
+        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
+        folder = project(rows, monitoring={"alerts": {"channels": channels}, "retraining": {"approval": True}})
+        (folder / "data" / "rows.csv").write_text("late\n1\n")
+        server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
+        code, out, err = monitor(*DAY)
+        assert (code, re.search(r"^alerts     (\d) opened; \1 open$", out, re.MULTILINE) is not None) == (1, True)
+        assert err.splitlines()[-1] == "penstock: 1 feature moved"
+        assert [one["kind"] for one in server.taken][-1] == "retraining"
+
+
+def test_a_log_of_nothing_yet_is_the_models(
+    project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    with Webhooks() as server:
+        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
+        folder = project(rows, monitoring={"alerts": {"channels": channels}})
+        server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
+        monitor(*DAY)
+        assert server.taken == []
+        (folder / "new_log").mkdir()
+        code, out, err = monitor("--requests", "new_log")
+        assert (code, out.split(": ")[0]) == (0, "taxi"), err
+        assert {event["kind"] for message in server.taken for event in message["events"]} == {"opened"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

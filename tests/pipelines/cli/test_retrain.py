@@ -16,6 +16,7 @@ from penstock.core.artifacts.retraining import Retraining
 from penstock.core.services import retries
 from penstock.core.state import open_folder
 from penstock.pipelines.cli import main
+from penstock.pipelines.cli import retrain as retrain_command
 from penstock.pipelines.config import training_pipeline
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import retraining
@@ -104,6 +105,14 @@ def test_what_is_approved_runs_here(retrain: Retrain, waiting: str, monkeypatch:
 
 
 @pytest.mark.usefixtures("server")
+def test_a_window_names_the_retraining_that_another_process_runs() -> None:
+    decision = decisions.decide(State(version=1, retrainings=[], since={}), observed(), Policy(), datetime.now(UTC))
+    assert decision["retraining"]
+    name = decision["retraining"]["id"]
+    decision["retraining"]["status"] = "running"
+    assert next(iter(retrain_command.decision_lines(decision, []))) == f"retraining {name}: running"
+
+
 def test_a_person_starts_one_on_kubeflow(retrain: Retrain, server: KubeflowPipelines) -> None:
     at = ("--target", "kubeflow", "--set", f"kubeflow.host={server.url}")
     server.fail("POST", "/runs", *[Status(503, "later")] * 3)

@@ -47,6 +47,8 @@ def test_limits_are_the_components(tmp_path: Path) -> None:
     ("monitoring", "sentence"),
     [
         ({"labels": {"files": "labels", "wait": "soon"}}, "monitoring.labels.wait: expected a number and m, h, d or w"),
+        ({"retraining": {"cool_down": "0d"}}, "monitoring.retraining.cool_down: expected a number and m, h, d or w"),
+        ({"retraining": {"cool_down": "0d"}}, "such as 6h or 1d, and 1m at least, received '0d'"),
         ({"labels": {}}, "monitoring.labels"),
         ({"performance": {"auc": True}}, "monitoring.performance.auc: expected a number, received true"),
     ],

@@ -1,6 +1,7 @@
 """The story of a model: why it was trained, on what, why blessed, who serves it, what its monitor says."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,17 @@ def test_the_story_of_a_retrained_model(run: RunRecord) -> None:
         ": waiting: drift of 5",
     ):
         assert words in lines
+
+
+def test_a_short_window_without_requests(run: RunRecord) -> None:
+    monitored(run)
+    told = story.of(run)
+    end = at(11) + timedelta(seconds=20)
+    told["windows"] = [{**window(11), "begin": at(11).isoformat(), "end": end.isoformat(), "rows": 0}]
+    assert (
+        "monitored  1 June 2026, 11:00:00 to 1 June 2026, 11:00:20 (UTC): 0 rows; nothing was measured"
+        in text.lines(told)
+    )
 
 
 def test_a_version_that_others_have_followed(run: RunRecord, tmp_path: Path) -> None:
