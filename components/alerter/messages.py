@@ -78,7 +78,7 @@ def title(message: Message) -> str:
     """Returns a message in one line."""
     if not message["is_summary"]:
         return _titles(message)[0] + _more(len(message["events"]) - 1)
-    counts = {"more alerts": len(message["events"]), "news of retrainings": len(retrainings(message))}
+    counts = {"more alerts": len(message["events"]), "notices of retrainings": len(retrainings(message))}
     counted = [progress.text({unit: count}) for unit, count in counts.items() if count]
     ended = sum(event["kind"] == "resolved" for event in message["events"])
     resolved = f", {ended:,} of them resolved" if ended else ""

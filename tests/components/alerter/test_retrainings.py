@@ -187,7 +187,7 @@ def test_of_more_than_a_person_reads_there_is_one_message(
     alerter(**values).run(0, {"distance": 0.15}, now=BEGIN)
     announce(**values)(notice("started"), notice("failed", "taxi-retrain-2"))
     summary = webhooks.sent("POST", "/alerts")[-1]
-    assert summary["title"] == "[warning] flights: 2 news of retrainings in one message"
+    assert summary["title"] == "[warning] flights: 2 notices of retrainings in one message"
     assert summary["text"].splitlines()[1] == "[warning] flights: retraining has failed"
     changes = [body["payload"]["summary"] for body in webhooks.sent("POST", "/v2/change/enqueue")]
     assert changes == ["[info] flights: retraining has started", "[warning] flights: retraining has failed"]
