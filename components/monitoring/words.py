@@ -14,7 +14,7 @@ MEASURES = {
     "new_words": "share of texts with a word that training had not",
     "value_count": "divergence of how many values rows have",
     "dependence": "change of the dependence between two features",
-    "rare_combinations": "share of rows with a combination that training hardly had",
+    "rare_combinations": "rise of the share of rows with a combination that training hardly had",
     "realised": "realised, from labels",
     "estimated": "estimated, without labels",
 }

@@ -95,14 +95,18 @@ def _of_groups(
 def _of_combinations(
     reference: Reference, counts: WindowCounts, rare: Sequence[int], probability: float, smallest: float
 ) -> list[DependenceShift]:
-    """Returns how many rows have combinations that training hardly has, for pairs by their indices."""
+    """Returns how many more rows than in training have combinations that training hardly has, for pairs by indices.
+
+    What training has is taken off: else a window as it is may be so near the threshold that no alert ever ends.
+    """
     if not rare:
         return []
     pairs = [reference.combinations.pairs[index] for index in rare]
     found, rows = (np.array([getattr(pair, name) for pair in pairs], np.int64) for name in ("found", "rows"))
     limits = null_distribution.excess_over_sample(found, rows, counts.rows, probability / len(rare))
-    limits = np.maximum(limits, found / np.maximum(rows, 1) + smallest)
-    values = counts.rare[np.array(rare)] / counts.rows
+    usual = found / np.maximum(rows, 1)
+    limits = np.maximum(limits - usual, smallest)
+    values = np.maximum(counts.rare[np.array(rare)] / counts.rows - usual, 0.0)
     return [
         DependenceShift(pair.features, "rare_combinations", float(value), float(limit), counts.rows)
         for pair, value, limit in zip(pairs, values, limits, strict=True)

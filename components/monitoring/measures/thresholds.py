@@ -29,7 +29,7 @@ Measure = Literal[
     "new_words",  # of text: share of rows with a word that the sample of training has not
     "value_count",  # Jensen-Shannon divergence of how many values rows have
     "dependence",  # of two features: how far what they have to do with each other has changed (dependence.py)
-    "rare_combinations",  # of two features: the share of rows in combinations that training hardly has
+    "rare_combinations",  # of two features: how much the share of rows in combinations that training hardly has rises
 ]
 SMALLEST: Mapping[Measure, float] = {
     "jensen_shannon": 0.002,
@@ -42,7 +42,7 @@ SMALLEST: Mapping[Measure, float] = {
     "new_words": 0.02,
     "value_count": 0.002,
     "dependence": 0.01,
-    "rare_combinations": 0.005,  # more than in training
+    "rare_combinations": 0.005,
 }
 FALSE_ALARM_RATE = 0.05
 # Rows from which on derived thresholds hold. Of 2 to 5 rows of real tables up to a seventh of the windows alerted.

@@ -36,7 +36,7 @@ def test_an_alert_names_the_features_and_the_combination(reference: Reference) -
         0.5,
     )
     share = f"{100 * first['value']:.3g}"  # type: ignore[operator]
-    assert first["sentence"].startswith("Share of rows with a combination that training hardly had 0.0")
+    assert first["sentence"].startswith("Rise of the share of rows with a combination that training hardly had 0.0")
     assert first["sentence"].endswith(", in windows of 1,000 rows.")
     assert float(share) == 100 * renamed.mean()
     assert first["cause"].startswith("'carrier' and 'port' go together as they hardly do in training, ")

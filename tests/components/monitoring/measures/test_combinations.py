@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -102,6 +103,18 @@ def test_the_same_source_is_quiet() -> None:
         assert training.combinations.pairs
         alerting = [any(one.alerts for one in shifts(training, flights(500, 10 + seed))) for seed in range(40)]
         assert sum(alerting) <= 1
+
+
+def test_what_training_itself_has_is_no_rise(reference: Reference) -> None:
+    """Else a window as it is might be so near the threshold that no alert ended."""
+    counts = reference.window()
+    counts.add(batch(flights(1000, 2, 0.3)))
+    found = zip(reference.combinations.pairs, counts.rare, strict=True)
+    pairs = [replace(pair, found=int(rare), rows=counts.rows) for pair, rare in found]
+    usual = replace(reference, combinations=replace(reference.combinations, pairs=pairs))
+    rises = [one for one in dependence.compare(usual, counts) if one.measure == "rare_combinations"]
+    assert [one.value for one in rises] == [0.0] * len(pairs)
+    assert all(one.threshold >= 0.005 for one in rises)
 
 
 def test_a_document_holds_them(reference: Reference) -> None:

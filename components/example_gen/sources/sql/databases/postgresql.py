@@ -310,13 +310,17 @@ def _is_numeric(field: pa.Field) -> bool:
 
 
 def _asked_as(field: pa.Field, name: str) -> str:
-    """Returns the type that a column of the server's type `name` is asked for as; "" for its own."""
+    """Returns the type that a column of the server's type `name` is asked for as; "" for its own.
+
+    The name says what is an array, too: the driver does not know types that are newer than its database.
+    """
     if name in _AS:
         return _AS[name]
-    element = field.type.value_type if pa.types.is_list(field.type) else field.type
+    is_list = pa.types.is_list(field.type)
+    element = field.type.value_type if is_list else field.type
     opaque = isinstance(element, pa.OpaqueType) and pa.types.is_binary(element.storage_type)
     if opaque or isinstance(element, pa.UuidType) or pa.types.is_struct(element):
-        return "text[]" if pa.types.is_list(field.type) else "text"
+        return "text[]" if is_list or name.endswith("[]") else "text"
     return ""
 
 
