@@ -2,25 +2,19 @@
 numbers that stand for a missing value. And those of the configuration that do not fit these rows.
 """
 
-import csv
-import importlib.util
-import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.core import csv_format, packages
+from penstock.core import csv_format
 from penstock.core.cleaning import fitting
-from penstock.core.cleaning.rules import Reference, Type, Unit
+from penstock.core.cleaning.rules import Type, Unit
 from penstock.core.errors import DataError
-from penstock.core.files import compression
-from penstock.core.suggestions import did_you_mean, quoted
+from penstock.core.suggestions import quoted
 from penstock.pipelines.config.cleaning import Cleaning
 from penstock.pipelines.config.csv_columns import hint
-from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.preview import emptied
 from penstock.pipelines.preview.columns import Column, Kind
 from penstock.pipelines.preview.table import Table
@@ -95,41 +89,6 @@ def _unknown_units(cleaning: Cleaning, described: Mapping[str, Column]) -> Itera
                     f"is none of {quoted(units)}: their numbers stay as they are"
                 )
         written |= set(rule.columns)
-
-
-def check_references(cleaning: Cleaning) -> None:
-    """Raises a DataError if a file of references on this machine has no column of the name that a rule looks up."""
-    for index, rule in enumerate(cleaning.read()):
-        if not isinstance(rule, Reference) or is_remote(rule.file):
-            continue
-        try:
-            file = packages.resolve(rule.file) if packages.is_inside(rule.file) else Path(rule.file)
-        except ValueError:  # a package that is in the image alone
-            continue
-        names = _names(file)
-        if names is not None and rule.key_column not in names:
-            advice = did_you_mean(rule.key_column, names, "the columns are")
-            raise DataError(f"cleaning.rules[{index}]: {file} has no column {rule.key_column!r}; {advice}")
-
-
-def _names(file: Path) -> Sequence[str] | None:
-    """Returns the columns of a CSV or Parquet file; None of a Parquet file without pyarrow."""
-    if file.suffix != ".parquet":
-        try:
-            with compression.opened(file) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
-                return next(csv.reader(text), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{file}: expected CSV text in UTF-8: {error}") from None
-    if importlib.util.find_spec("pyarrow") is None:
-        return None
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        names: list[str] = pyarrow.parquet.read_schema(file).names
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{file}: expected a Parquet file: {error}") from None
-    return names
 
 
 def _spellings(column: Column) -> Iterator[str]:

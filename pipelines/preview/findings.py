@@ -11,7 +11,7 @@ from penstock.core.labels import Problem
 from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, parts
+from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, parts, reference_files
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.rows import places
 from penstock.pipelines.preview.table import Table, Unseen
@@ -37,7 +37,7 @@ def look(config: Config, asks: bool = False) -> Findings:
     Of splits that are places of their own each is looked at, and the first of these in all that one place is.
     """
     if config.cleaning:
-        cleaning.check_references(config.cleaning)
+        reference_files.check(config.cleaning)
     notes: list[str] = []
     seen = places.look(config, asks, notes)
     unseen = [parts.not_looked_at(key, one) for key, one in seen.items() if isinstance(one, Unseen)]

@@ -1,10 +1,11 @@
 """`penstock monitor`: which run is compared with, what is told, and what exit codes and JSON say."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,15 +125,21 @@ def test_thresholds_of_the_configuration_count(project: Callable[..., Path], mon
     assert "29 October 2026, 00:00 to 31 October 2026" in out
 
 
-def test_the_channels_of_the_configuration_are_told_once(
-    project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextlib.contextmanager
+def moved(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict[str, Any], Webhooks, dict[str, Any]]]:
+    """Gives rows in which a feature has moved, a server of webhooks, and a section of alerts that names it."""
     monkeypatch.setattr(retries, "PAUSE", 0.01)
     rows = columns(6, 1500)
     rows["company"] = np.char.upper(rows["company"])
     with Webhooks() as server:
-        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
-        folder = project(rows, monitoring={"alerts": {"channels": channels}})
+        yield rows, server, {"channels": {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}}
+
+
+def test_the_channels_of_the_configuration_are_told_once(
+    project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with moved(monkeypatch) as (rows, server, section):
+        folder = project(rows, monitoring={"alerts": section})
         assert monitor(*DAY, "--no-alerts")[0] == 1
         assert server.requests == []
         server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
@@ -157,12 +164,8 @@ def test_the_channels_of_the_configuration_are_told_once(
 def test_what_a_channel_takes_later_in_the_run_does_not_wait(
     project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PAUSE", 0.01)
-    rows = columns(6, 1500)
-    rows["company"] = np.char.upper(rows["company"])
-    with Webhooks() as server:
-        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
-        folder = project(rows, monitoring={"alerts": {"channels": channels}, "retraining": {"approval": True}})
+    with moved(monkeypatch) as (rows, server, section):
+        folder = project(rows, monitoring={"alerts": section, "retraining": {"approval": True}})
         (folder / "data" / "rows.csv").write_text("late\n1\n")
         server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
         code, out, err = monitor(*DAY)
@@ -174,12 +177,8 @@ def test_what_a_channel_takes_later_in_the_run_does_not_wait(
 def test_a_log_of_nothing_yet_is_the_models(
     project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PAUSE", 0.01)
-    rows = columns(6, 1500)
-    rows["company"] = np.char.upper(rows["company"])
-    with Webhooks() as server:
-        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
-        folder = project(rows, monitoring={"alerts": {"channels": channels}})
+    with moved(monkeypatch) as (rows, server, section):
+        folder = project(rows, monitoring={"alerts": section})
         server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
         monitor(*DAY)
         assert server.taken == []

@@ -120,6 +120,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], rule: str, data: str 
             "kinds.parquet has no column 'payment'; the col",
         ),
         ("{rule: reference, columns: [payment], file: latin.csv}", "latin.csv: expected CSV text in UTF-8"),
+        ("{rule: reference, columns: [payment], key: name, file: late.csv}", "late.csv: expected CSV text in UTF-8"),
         ("{rule: reference, columns: [payment], file: damaged.parquet}", "damaged.parquet: expected a Parquet file"),
     ],
 )
@@ -128,6 +129,7 @@ def test_rules_that_no_run_could_apply(
 ) -> None:
     kinds = pd.DataFrame({"name": ["Cash", "Card"]})
     kinds.to_csv(tmp_path / "kinds.csv", index=False)
+    (tmp_path / "late.csv").write_bytes(b"name\n" + b"Cash\n" * 5000 + b"Caf\xe9\n")
     kinds.to_parquet(tmp_path / "kinds.parquet")
     (tmp_path / "latin.csv").write_bytes("Zürich\n".encode("latin-1"))
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")

@@ -3,8 +3,6 @@
 They are the extra `schemaregistry` of confluent-kafka; without it these tests are skipped.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from tests.components.example_gen.sources.kafka import protoc
 from tests.components.example_gen.sources.kafka.conftest import Topic
 from tests.servers.schema_registry import SchemaRegistry
 
@@ -45,17 +44,9 @@ def registry() -> Iterator[SchemaRegistry]:
 
 def _legs(folder: Path) -> Any:
     (folder / "trip.proto").write_text(PROTO)
-    arguments = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
-        f"-I{folder}",
-        "--include_imports",
-        f"--descriptor_set_out={folder}/set",
-    ]
-    subprocess.run([*arguments, "trip.proto"], check=True)  # in this process it would meet another copy of protobuf
+    described = protoc.descriptors(folder / "trip.proto", folder / "set")
     pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString((folder / "set").read_bytes()).file:
+    for file in descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes()).file:
         pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("Trip.Leg"))
 

@@ -4,8 +4,6 @@ import base64
 import io
 import json
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,6 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from penstock.core.errors import ConfigError, DataError, ServerError
 from penstock.core.services.retries import Unanswered
+from tests.components.example_gen.sources.kafka import protoc
 from tests.components.example_gen.sources.kafka.conftest import Topic
 from tests.servers.loopback import Cut, Status
 from tests.servers.schema_registry import SchemaRegistry
@@ -245,17 +244,7 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What protoc makes of PROTO."""
     folder = tmp_path_factory.mktemp("proto")
     (folder / "trips.proto").write_text(PROTO)
-    target = folder / "trips.desc"
-    arguments = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
-        f"-I{folder}",
-        "--include_imports",
-        f"--descriptor_set_out={target}",
-    ]
-    subprocess.run([*arguments, "trips.proto"], check=True)  # in this process it would meet another copy of protobuf
-    return target
+    return protoc.descriptors(folder / "trips.proto", folder / "trips.desc")
 
 
 def _messages(descriptors: Path) -> tuple[bytes, bytes, str]:

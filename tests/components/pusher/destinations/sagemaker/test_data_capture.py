@@ -9,7 +9,7 @@ import pytest
 from penstock.components.pusher import destinations
 from penstock.core.errors import PenstockError, ServerError
 from tests.components.pusher.destinations.conftest import MakeDestination
-from tests.components.pusher.destinations.sagemaker.test_service import FAILURES, changes, made, shares
+from tests.components.pusher.destinations.sagemaker.test_faults import FAILURES, changes, made, shares
 from tests.servers.loopback import Cut, Status
 from tests.servers.sagemaker import SageMaker, backend
 
